@@ -1,0 +1,1 @@
+"""The service: personas → corpora → training → sampling → posting → timeline, a folder a stage."""

@@ -1,0 +1,38 @@
+"""The errors that ml raises. Each message says what happened and what to do.
+
+MlError
+├── CorpusTooSmall   too few posts, or too little in them, to learn from
+├── CorpusError      a corpus file that cannot be read as posts
+├── ArtifactError    a model directory that is missing, incomplete, altered or of another version
+├── ConfigError      a preset or setting that does not exist or contradicts another
+├── TrainingDiverged the loss is no longer a number
+└── SamplingError    the controls leave no sentence to draw
+"""
+
+
+class MlError(Exception):
+    """Base of everything that ml raises on purpose."""
+
+
+class CorpusTooSmall(MlError):
+    """Too few posts, or too little in them, to learn from."""
+
+
+class CorpusError(MlError):
+    """A corpus file cannot be read as posts."""
+
+
+class ArtifactError(MlError):
+    """A model directory is missing, incomplete, altered or of another version."""
+
+
+class ConfigError(MlError):
+    """A preset or setting does not exist or contradicts another."""
+
+
+class TrainingDiverged(MlError):
+    """The loss is no longer a number."""
+
+
+class SamplingError(MlError):
+    """The controls leave no sentence to draw."""

@@ -1,0 +1,1 @@
+"""The language models, one family a file."""

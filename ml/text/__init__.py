@@ -1,0 +1,1 @@
+"""From posts to token ids and back."""

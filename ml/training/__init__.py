@@ -1,0 +1,1 @@
+"""From a snapshot of posts to an artifact."""
