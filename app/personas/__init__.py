@@ -1,0 +1,1 @@
+"""Stage 1: personas, the voices that own everything else."""

@@ -1,0 +1,17 @@
+"""What can go wrong with personas."""
+
+from app.errors import Conflict, NotFound
+
+
+class PersonaNotFound(NotFound):
+    """No persona of that handle."""
+
+    type = "persona-not-found"
+    title = "There is no such persona"
+
+
+class HandleTaken(Conflict):
+    """Another persona has this handle."""
+
+    type = "handle-taken"
+    title = "This handle is taken"

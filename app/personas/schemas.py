@@ -1,0 +1,66 @@
+"""Personas on the wire."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+HANDLE_PATTERN = r"^[A-Za-z0-9_]{1,30}$"
+
+# ASCII only: no two handles look alike, and each is at home in a URL. The case of letters does not matter.
+Handle = Annotated[
+    str,
+    Field(pattern=HANDLE_PATTERN, description="Letters, digits and _; at most 30.", examples=["trump"]),
+    AfterValidator(str.lower),
+]
+Language = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="BCP 47 tag.", examples=["en", "pt-BR"]),
+]
+
+
+def _without_controls(text: str) -> str:
+    """Control characters have no place in a name, and NUL none in the database."""
+    if any(not character.isprintable() and character != "\n" for character in text):
+        raise ValueError("contains control characters")
+    return text.strip()
+
+
+PersonaName = Annotated[
+    str, Field(min_length=1, max_length=100, examples=["TrumpBot"]), AfterValidator(_without_controls)
+]
+Bio = Annotated[str, Field(max_length=1000, examples=["A bot."]), AfterValidator(_without_controls)]
+
+
+class PersonaCreate(BaseModel):
+    """A new persona."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    handle: Handle
+    name: PersonaName
+    bio: Bio = ""
+    language: Language | None = None
+
+
+class PersonaUpdate(BaseModel):
+    """What changes; a field that is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: PersonaName | None = None
+    bio: Bio | None = None
+    language: Language | None = None
+
+
+class PersonaOut(BaseModel):
+    """A persona."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    handle: str = Field(examples=["trump"])
+    name: str
+    bio: str
+    language: str | None
+    created_at: datetime
+    updated_at: datetime

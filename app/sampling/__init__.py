@@ -1,0 +1,1 @@
+"""Stage 4: sentences from promoted models."""

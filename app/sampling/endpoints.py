@@ -1,0 +1,46 @@
+"""/api/v1/personas/{handle}/sentences"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from ml.sampling.controls import Controls
+
+from app.personas.endpoints import HandlePath
+from app.problem_documents import responses
+from app.runtime import RuntimeDep
+from app.sampling import service
+from app.sampling.schemas import SentenceOut, SentencesCreate, SentencesOut
+from app.sampling.served_models import ServedModels
+
+router = APIRouter(prefix="/personas/{handle}", tags=["sampling"])
+
+
+def served_models_of(request: Request) -> ServedModels:
+    """The models that this process has loaded."""
+    served_models: ServedModels = request.app.state.served_models
+    return served_models
+
+
+@router.post("/sentences", responses=responses(401, 404, 409, 422, 503))
+async def sample_sentences(
+    runtime: RuntimeDep,
+    served_models: Annotated[ServedModels, Depends(served_models_of)],
+    handle: HandlePath,
+    body: SentencesCreate | None = None,
+) -> SentencesOut:
+    """New sentences in the persona's voice."""
+    wanted = body or SentencesCreate()
+    controls = Controls(**wanted.model_dump(exclude={"n", "seed"}))
+    spoken = await service.speak(runtime, served_models, handle=handle, n=wanted.n, controls=controls, seed=wanted.seed)
+    return SentencesOut(
+        model=spoken.version.number,
+        seed=spoken.seed,
+        sentences=[
+            SentenceOut(
+                text=sentence.text,
+                log_probability=sentence.log_probability,
+                perplexity=sentence.perplexity,
+            )
+            for sentence in spoken.sentences
+        ],
+    )
