@@ -14,14 +14,15 @@ import structlog
 from app.corpora.detect import detect
 from app.corpora.errors import EmptyCorpus, SourceNotFound
 from app.corpora.importers import IMPORTERS, Excluded, Format, Post
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Update, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.corpora.models import Source, SourceStatus, Tweet
+from app.corpora.models import MOVES, Source, SourceStatus, Tweet
 from app.errors import Problem
 from app.jobs import enqueue
 from app.personas import service as personas
 from app.runtime import Runtime
+from app.states import states_before
 
 log = structlog.get_logger()
 
@@ -126,11 +127,15 @@ async def import_source(runtime: Runtime, *, source_id: int) -> None:
     await asyncio.to_thread(runtime.store.remove, source.upload_key)
 
 
+def _move(source_id: int, *, to: SourceStatus) -> Update:
+    """The update that moves a source to another status, if it may."""
+    return update(Source).where(Source.id == source_id, Source.status.in_(states_before(MOVES, to))).values(status=to)
+
+
 async def _claim(runtime: Runtime, source_id: int) -> Source | None:
     async with runtime.transaction() as session:
-        claimable = [SourceStatus.QUEUED, SourceStatus.IMPORTING]
-        claim = update(Source).where(Source.id == source_id, Source.status.in_(claimable))
-        source: Source | None = await session.scalar(claim.values(status=SourceStatus.IMPORTING).returning(Source))
+        claim = _move(source_id, to=SourceStatus.IMPORTING)
+        source: Source | None = await session.scalar(claim.returning(Source))
         return source
 
 
@@ -147,11 +152,9 @@ async def _store(runtime: Runtime, *, source: Source, file: Path, tally: Tally) 
                 "Check that it is the right file and format.",
                 excluded=dict(tally.excluded),
             )
-        finish = update(Source).where(Source.id == source.id, Source.status == SourceStatus.IMPORTING)
+        finish = _move(source.id, to=SourceStatus.IMPORTED)
         finished = await session.scalar(
-            finish.values(status=SourceStatus.IMPORTED, finished_at=runtime.clock(), **tally.columns()).returning(
-                Source.id
-            )
+            finish.values(finished_at=runtime.clock(), **tally.columns()).returning(Source.id)
         )
         if finished is None:
             # Another worker was faster, or the persona is gone; what we inserted goes with the transaction.
@@ -197,15 +200,8 @@ async def _show_progress(runtime: Runtime, *, source_id: int, tally: Tally) -> N
 async def _fail(runtime: Runtime, *, source_id: int, problem: Problem) -> None:
     """Say why; the counts return to zero, since nothing was stored."""
     async with runtime.transaction() as session:
-        failed = update(Source).where(Source.id == source_id, Source.status == SourceStatus.IMPORTING)
-        await session.execute(
-            failed.values(
-                status=SourceStatus.FAILED,
-                error=problem.document(),
-                finished_at=runtime.clock(),
-                **Tally().columns(),
-            )
-        )
+        failed = _move(source_id, to=SourceStatus.FAILED)
+        await session.execute(failed.values(error=problem.document(), finished_at=runtime.clock(), **Tally().columns()))
 
 
 def _measure(file: Path) -> tuple[int, str]:

@@ -1,6 +1,7 @@
 """ServedModels: loaded model versions, least recently used out. A new promotion is another version: found at once."""
 
 import asyncio
+import os
 from collections import OrderedDict, defaultdict
 from pathlib import Path
 
@@ -21,6 +22,8 @@ class ServedModels:
         self._directory = directory
         self._loaded: OrderedDict[int, artifact.Artifact] = OrderedDict()
         self._loading: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Sampling computes: more threads than cores would only take turns. The others wait here.
+        self.seats = asyncio.Semaphore(os.cpu_count() or 1)
 
     async def get(self, version: ModelVersion) -> artifact.Artifact:
         """Model and tokenizer of a version. Raises ModelUnavailable."""

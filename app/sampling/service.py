@@ -1,7 +1,6 @@
 """Sentences of a persona, from the model version that is promoted at this moment."""
 
 import asyncio
-import os
 import secrets
 from dataclasses import dataclass, replace
 
@@ -18,9 +17,6 @@ from app.training.models import ModelVersion
 from ml.errors import ConfigError, SamplingError
 
 LONGEST_PROMPT = 500
-
-# Sampling computes: more threads than cores would only take turns. The others wait here.
-_seats = asyncio.Semaphore(os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +47,7 @@ async def speak(
     loaded = await served_models.get(version)
     seed = secrets.randbelow(2**53) if seed is None else seed
     try:
-        async with _seats:
+        async with served_models.seats:
             sentences = await asyncio.to_thread(
                 sample, loaded.model, loaded.tokenizer, n=n, controls=controls, seed=seed
             )

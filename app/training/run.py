@@ -20,9 +20,10 @@ from app.errors import Problem
 from app.jobs import enqueue
 from app.personas.models import Persona
 from app.runtime import Runtime
+from app.states import states_before
 from app.training import promotion, snapshot
 from app.training.errors import CorpusTooSmall, TrainingFailed
-from app.training.models import Epoch, Evaluation, ModelVersion, Training, TrainingStatus
+from app.training.models import MOVES, Epoch, Evaluation, ModelVersion, Training, TrainingStatus
 from app.training.process import ChildCrashed, training_child
 from ml.training import events
 
@@ -77,9 +78,8 @@ async def run(runtime: Runtime, *, training_id: int) -> None:
 async def _claim(runtime: Runtime, training_id: int) -> Training | None:
     """Take the training up. None when it is over: then there is nothing to do."""
     async with runtime.transaction() as session:
-        claim = update(Training).where(
-            Training.id == training_id, Training.status.in_([TrainingStatus.QUEUED, TrainingStatus.RUNNING])
-        )
+        claimable = states_before(MOVES, TrainingStatus.RUNNING)
+        claim = update(Training).where(Training.id == training_id, Training.status.in_(claimable))
         training: Training | None = await session.scalar(
             claim.values(
                 status=TrainingStatus.RUNNING,

@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.corpora import service as corpora
 from app.jobs import enqueue
 from app.personas.models import Persona
+from app.states import states_before
 from app.training import promotion
 from app.training.errors import EmptyPersona, TrainingNotFound, UnknownPreset
-from app.training.models import Epoch, Evaluation, ModelVersion, Training, TrainingStatus
+from app.training.models import MOVES, Epoch, Evaluation, ModelVersion, Training, TrainingStatus
 from ml import preset as presets
 
 # Needs no gradient steps: it gives a new persona its voice within seconds.
@@ -84,7 +85,7 @@ async def cancel(session: AsyncSession, *, persona_id: int, training_id: int, no
     await find(session, persona_id=persona_id, training_id=training_id)
     await session.execute(
         update(Training)
-        .where(Training.id == training_id, Training.status.in_(ACTIVE))
+        .where(Training.id == training_id, Training.status.in_(states_before(MOVES, TrainingStatus.CANCELLED)))
         .values(status=TrainingStatus.CANCELLED, finished_at=now, remaining_seconds=None)
     )
     return await find(session, persona_id=persona_id, training_id=training_id)

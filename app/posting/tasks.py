@@ -1,0 +1,31 @@
+"""Jobs of posting: posting.tick every minute, posting.deliver for each publication."""
+
+from datetime import UTC, datetime
+
+from procrastinate import Blueprint
+
+from app.jobs import DEFAULT_QUEUE, RETRY
+from app.posting import delivery, schedules
+from app.runtime import Runtime
+from app.sampling.served_models import ServedModels
+
+
+def tasks(runtime: Runtime, served_models: ServedModels) -> Blueprint:
+    """The jobs, bound to a worker's runtime and the models that it has loaded."""
+    blueprint = Blueprint()
+
+    @blueprint.periodic(cron="* * * * *")
+    @blueprint.task(name="tick", queue=DEFAULT_QUEUE, retry=RETRY)
+    async def tick(timestamp: int) -> None:
+        # The queue names the minute; a worker that comes late takes what fell due since then, too.
+        now = max(datetime.fromtimestamp(timestamp, UTC), runtime.clock())
+        seen = schedules.BATCH
+        while seen == schedules.BATCH:
+            async with runtime.transaction() as session:
+                seen = await schedules.publish_due(session, now=now)
+
+    @blueprint.task(name="deliver", queue=DEFAULT_QUEUE, retry=RETRY)
+    async def deliver(publication_id: int) -> None:
+        await delivery.deliver(runtime, served_models, publication_id=publication_id)
+
+    return blueprint
