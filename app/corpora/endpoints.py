@@ -6,12 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
-from app.corpora.importers import Format
 from fastapi import APIRouter, Form, Request, Response, UploadFile, status
 from fastapi import Path as PathParameter
 from sqlalchemy import select
 
 from app.corpora import service
+from app.corpora.importers import Format
 from app.corpora.models import Source
 from app.corpora.schemas import SourceOut
 from app.db.engine import SessionDep

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from app.corpora.importers import Format
 from pydantic import BaseModel, Field
 
+from app.corpora.importers import Format
 from app.corpora.models import Source, SourceStatus
 
 

@@ -11,12 +11,12 @@ from itertools import islice
 from pathlib import Path
 
 import structlog
-from app.corpora.detect import detect
-from app.corpora.errors import EmptyCorpus, SourceNotFound
-from app.corpora.importers import IMPORTERS, Excluded, Format, Post
 from sqlalchemy import Update, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.corpora.detect import detect
+from app.corpora.errors import EmptyCorpus, SourceNotFound
+from app.corpora.importers import IMPORTERS, Excluded, Format, Post
 from app.corpora.models import MOVES, Source, SourceStatus, Tweet
 from app.errors import Problem
 from app.jobs import enqueue

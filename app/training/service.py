@@ -104,6 +104,13 @@ async def model_of(session: AsyncSession, *, training_id: int) -> ModelVersion |
     return version
 
 
+async def newest_model(session: AsyncSession, *, persona_id: int) -> ModelVersion | None:
+    """The model version with the highest number."""
+    newest = select(ModelVersion).where(ModelVersion.persona_id == persona_id).order_by(ModelVersion.number.desc())
+    version: ModelVersion | None = await session.scalar(newest.limit(1))
+    return version
+
+
 async def evaluations_of(session: AsyncSession, versions: list[ModelVersion]) -> dict[int, list[Evaluation]]:
     """The evaluations of each version on the snapshot that it was trained on, by version id."""
     found: dict[int, list[Evaluation]] = {version.id: [] for version in versions}
@@ -113,3 +120,11 @@ async def evaluations_of(session: AsyncSession, versions: list[ModelVersion]) ->
         if evaluation.snapshot_hash == own[evaluation.model_version_id]:
             found[evaluation.model_version_id].append(evaluation)
     return found
+
+
+def time_left(training: Training) -> str:
+    """In words: the remaining time of a training that runs, else its status."""
+    if training.status != TrainingStatus.RUNNING or training.remaining_seconds is None:
+        return str(training.status)
+    minutes, seconds = divmod(int(training.remaining_seconds), 60)
+    return f"about {minutes}:{seconds:02d} left"

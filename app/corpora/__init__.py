@@ -1,0 +1,1 @@
+"""Stage 2: corpora, from uploaded files to the posts of a persona."""

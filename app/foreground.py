@@ -1,0 +1,112 @@
+"""What commands share: the server in the foreground, and jobs that are worked off while a person watches."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import uvicorn
+from fastapi import FastAPI
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from app import worker
+from app.runtime import Runtime
+from app.sampling.served_models import ServedModels
+from app.settings import Settings
+
+POLL_SECONDS = 0.3
+# Requests in flight get this long before the server closes; with the worker's stop it stays below ten seconds.
+DRAIN_SECONDS = 3
+
+Row = TypeVar("Row")
+
+
+def run_server(
+    settings: Settings, app: FastAPI, *, beside: Callable[[], Coroutine[Any, Any, None]] | None = None
+) -> None:
+    """Serve until Ctrl-C or SIGTERM; `beside` runs once the server answers and is cancelled with it."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    server = uvicorn.Server(config)
+
+    async def serve() -> None:
+        companion = None if beside is None else asyncio.create_task(_once_started(server, beside))
+        try:
+            await server.serve()
+        finally:
+            if companion is not None:
+                companion.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await companion
+
+    # uvicorn hands Ctrl-C on after its own orderly end; there is nothing left to say about it.
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve())
+    if not server.started:
+        raise SystemExit(3)
+
+
+async def _once_started(server: uvicorn.Server, beside: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    while not server.started:
+        await asyncio.sleep(0.05)
+    try:
+        await beside()
+    except Exception:
+        server.should_exit = True
+        raise
+
+
+async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    """Run until done, or until SIGINT or SIGTERM cancels it in order."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+@asynccontextmanager
+async def jobs_here(runtime: Runtime, served_models: ServedModels, queue: str) -> AsyncIterator[None]:
+    """Work off a queue in this process meanwhile. Where a worker runs as well, whoever is first takes a job."""
+    worker.register_tasks(runtime, served_models)
+    task = asyncio.create_task(worker.work(runtime, [queue]))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def follow(
+    look: Callable[[], Awaitable[Row]], *, until: Callable[[Row], bool], show: Callable[[Row], None]
+) -> Row:
+    """Look again and again until a row is as wanted."""
+    while True:
+        row = await look()
+        show(row)
+        if until(row):
+            return row
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def progress_bar(columns: str, console: Console) -> Progress:
+    """A bar with a spinner, the elapsed time and what `columns` names."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn(columns),
+        TimeElapsedColumn(),
+        console=console,
+    )
