@@ -1,1 +1,1 @@
-"""Stage 2: corpora, from uploaded files to the posts of a persona."""
+"""Corpora: uploaded files become posts, and posts become what a persona learns from."""

@@ -1,55 +1,59 @@
-"""Which importer reads a file: found from its content, never from its name."""
+"""Which format a file is in, told from its content and not from its name."""
 
+import codecs
+import csv
 import json
+import re
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from app.corpora.errors import EmptyCorpus, UnknownFormat
-from app.corpora.importers import Format, twitter_archive
-from app.corpora.importers.comma_separated import has_text_column
+from app.corpora.importers import Format, columns, twitter_archive, zip_members
+from app.corpora.importers.decoded_text import CHUNK_BYTES, encoding_of
 
-SAMPLE_BYTES = 1 << 16
-ZIP_MAGIC = b"PK"
-KNOWN = "plain text (a post a line), JSON Lines, CSV with a header, or a Twitter archive of 2012-2018 as a zip"
+_SAMPLE_BYTES: Final = CHUNK_BYTES
+_SAMPLE_RECORDS: Final = 20
+
+# What people upload by mistake, named so that the answer can say what to do. Only for the message.
+_KNOWN_BYTES: Final = (
+    (re.compile(rb"%PDF-"), "a PDF document"),
+    (re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP|\x00\x00\x00.ftyp", re.DOTALL), "an image or a video"),
+    (re.compile(rb"SQLite format 3\x00"), "an SQLite database"),
+    (re.compile(rb"\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd"), "a packed file"),
+    (re.compile(rb"\xd0\xcf\x11\xe0"), "an old office document"),
+    (re.compile(rb".{1,3}\xa2eroots", re.DOTALL), "a Bluesky repository"),
+)
+_KNOWN_TEXTS: Final = (
+    (re.compile(r"window\.YTD\."), "a part of a Twitter archive made since 2018"),
+    (re.compile(r"\[\s*\{"), "a JSON array and not JSON Lines"),
+    (re.compile(r"\{\\rtf"), "a rich text document"),
+    (re.compile(r"(?i:<!doctype|<html|<\?xml)"), "a page of HTML or XML"),
+)
+_FORMATS: Final = "plain text (a post a line), JSON Lines, CSV with a header, or a Twitter archive of 2012-2018"
+
+# Text has tabs, line breaks, and now and then a stray one of the others; a picture or a database is full of them.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_CONTROL_SHARE_LIMIT: Final = 0.02
+
+_JSON_OBJECT: Final = re.compile(r'\{\s*(?:"|\}\s*$)', re.MULTILINE)
 
 
 def detect(path: Path) -> Format:
-    """The format of a file. Raises EmptyCorpus, UnknownFormat, and for a zip what opening it raises."""
-    with path.open("rb") as file:
-        sample = file.read(SAMPLE_BYTES)
-    if sample.startswith(ZIP_MAGIC):
-        return _of_zip(path)
-    if not sample.strip():
-        raise EmptyCorpus("The file is empty.")
-    if b"\0" in sample and not sample.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UnknownFormat(f"This is no text file. What can be read: {KNOWN}.")
-    return _of_text(sample.decode("utf-8-sig", "replace").lstrip())
+    """The format. Text that is not in UTF-8 is still told by its shape: its importer says where the broken bytes are.
 
-
-def _of_zip(path: Path) -> Format:
-    if not twitter_archive.member_names(path):
-        raise UnknownFormat(
-            "This zip is no Twitter archive of 2012-2018: it has neither data/js/tweets/YYYY_MM.js nor tweets.csv."
-        )
-    return Format.TWITTER_ARCHIVE
-
-
-def _of_text(sample: str) -> Format:
-    first_line = sample.split("\n", 1)[0].strip()
-    if sample.startswith(twitter_archive.MONTH_PREFIX.decode()):
+    Raises UnknownFormat, EmptyCorpus; CorruptArchive and ArchiveTooLarge for a zip.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(_SAMPLE_BYTES)
+    if head.startswith(zip_members.SIGNATURES):
+        twitter_archive.check_archive(path)
         return Format.TWITTER_ARCHIVE
-    if first_line in {"{", "["} or first_line.startswith(("[{", "%PDF-", "<?xml", "<!DOCTYPE")):
-        raise UnknownFormat(f"This format is not known here. What can be read: {KNOWN}.")
-    if first_line.startswith("{") and _is_json(first_line):
-        return Format.JSONL
-    if has_text_column(first_line) and ("," in first_line or "\t" in first_line or ";" in first_line):
-        return Format.CSV
-    return Format.PLAIN_TEXT
-
-
-def _is_json(line: str) -> bool:
-    # A line longer than the sample is cut: what begins like an object is taken for one, and read as such.
-    try:
-        json.loads(line)
-    except (ValueError, RecursionError):
-        return len(line) > SAMPLE_BYTES // 4
-    return True
+    _refuse(_KNOWN_BYTES, head)
+    text = _decode(head)
+    start = text.lstrip()
+    if not start:
+        raise EmptyCorpus("The file is empty. Check that it was saved and sent completely.")
+    _refuse(_KNOWN_TEXTS, start)
+    return _detect_text(start)

@@ -1,4 +1,17 @@
-"""What can go wrong with a source. Each detail says what was found where, and what to do."""
+"""What can go wrong with sources and the files that they come from.
+
+Problem
+├── NotFound
+│   └── SourceNotFound     404  no such source
+└── Unusable
+    ├── UnknownFormat      415  none of the formats that can be read
+    ├── EmptyCorpus        422  nothing to learn from
+    ├── BrokenEncoding     422  bytes that are no text
+    ├── MalformedFile      422  text that breaks the rules of its format
+    ├── LineTooLong        422  a line or a record that no post fills
+    ├── CorruptArchive     422  an archive that cannot be opened or read to its end
+    └── ArchiveTooLarge    413  an archive that unpacks to more than is accepted
+"""
 
 from app.errors import NotFound, Unusable
 
@@ -11,50 +24,51 @@ class SourceNotFound(NotFound):
 
 
 class UnknownFormat(Unusable):
-    """A file of which no importer can make posts."""
+    """None of the formats that can be read."""
 
     type = "unknown-format"
-    title = "This file is in no format that is known here"
+    title = "The format of this file is not known"
     status = 415
 
 
 class EmptyCorpus(Unusable):
-    """A file without a single post to learn from."""
+    """Nothing to learn from."""
 
     type = "empty-corpus"
-    title = "There are no posts in this file"
+    title = "There is nothing to learn from"
 
 
 class BrokenEncoding(Unusable):
-    """Bytes that are not UTF-8."""
+    """Bytes that are no text. Extensions: `line`, `byte_offset`."""
 
     type = "broken-encoding"
-    title = "This file is not UTF-8"
+    title = "The file is not text in UTF-8"
 
 
 class MalformedFile(Unusable):
-    """A file that breaks the rules of its format."""
+    """Text that breaks the rules of its format. Extensions: `position`; `columns` where a column is missing."""
 
     type = "malformed-file"
-    title = "This file breaks the rules of its format"
+    title = "The file breaks the rules of its format"
 
 
 class LineTooLong(Unusable):
-    """A line, or a record, beyond any post's length."""
+    """A line or a record that no post fills. Extensions: `position`, `limit_characters`."""
 
     type = "line-too-long"
-    title = "A line is too long to be a post"
+    title = "A line of the file is too long"
 
 
 class CorruptArchive(Unusable):
-    """A zip that cannot be read to its end."""
+    """An archive that cannot be opened or read to its end."""
 
     type = "corrupt-archive"
-    title = "This archive is damaged"
+    title = "The archive cannot be read"
 
 
 class ArchiveTooLarge(Unusable):
-    """A zip that would unpack to more than any archive of posts holds."""
+    """An archive that unpacks to more than is accepted. Extensions: `limit`."""
 
     type = "archive-too-large"
-    title = "This archive unpacks to too much"
+    title = "The archive is too large"
+    status = 413

@@ -285,7 +285,8 @@ def _discount(
 def _concatenated_ranges(starts: TokenArray, lengths: TokenArray) -> TokenArray:
     """starts[0] … starts[0]+lengths[0]-1, starts[1] …: [sum of lengths] int64."""
     ends = np.cumsum(lengths)
-    return np.arange(lengths.sum()) + np.repeat(starts - (ends - lengths), lengths)
+    entries: TokenArray = np.arange(lengths.sum()) + np.repeat(starts - (ends - lengths), lengths)
+    return entries
 
 
 def _read_arrays(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:

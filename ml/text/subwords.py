@@ -21,10 +21,10 @@ MINIMUM_SIZE: Final = _BYTES + 1
 # A pair must be seen twice to be joined, and a subword must on average pay for itself with this much text; without
 # the second bound a small corpus would turn each of its words into a token that is hardly ever seen again.
 _MINIMUM_PAIR_COUNT: Final = 2
-_BYTES_PER_SUBWORD: Final = 100
+_BYTES_PER_SUBWORD: Final = 200
 
 # Nothing is joined across these pieces: a word with the blank, `@` or `#` before it, digits, marks, blanks, breaks.
-_PIECES: Final = r" ?[@#]?[\p{L}\p{M}_]+(?:['’]\p{L}+)?| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}_]+|\n+|[^\S\n]+(?!\S)|\s+"
+_PIECES: Final = r" ?[@#]?[\p{L}\p{M}_]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}_]+|\n+|[^\S\n]+(?!\S)|\s+"
 
 
 class SubwordTokenizer:

@@ -1,80 +1,122 @@
-"""CSV and TSV with a header: the columns are found by the names that exports give them."""
+"""CSV and its relatives (tabs, semicolons): a header, then a post a record."""
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import Final
 
-from app.corpora.errors import LineTooLong, MalformedFile
-from app.corpora.importers.lines import LONGEST_LINE_BYTES, lines, open_text
-from app.corpora.importers.post import Excluded, Post, external_id_of, post_of, time_of
+from app.corpora.errors import MalformedFile
+from app.corpora.importers import columns
+from app.corpora.importers.columns import Columns
+from app.corpora.importers.decoded_text import (
+    LINE_LIMIT_CHARACTERS,
+    file_chunks,
+    lines,
+    text_chunks,
+    too_long,
+)
+from app.corpora.importers.post import Excluded, Post, storable, to_post
 
-# In the order of preference: `full_text` is what `text` was before it was cut.
-TEXT_COLUMNS = ("full_text", "text", "tweet", "content", "body", "message", "status", "post")
-ID_COLUMNS = ("tweet_id", "id_str", "status_id", "id")
-TIME_COLUMNS = ("created_at", "timestamp", "date", "time", "datetime")
-REPOST_COLUMN = "retweeted_status_id"
-DELIMITERS = ",\t;|"
+_SHOWN_COLUMNS: Final = 50
+_SHOWN_NAME_CHARACTERS: Final = 60
 
 
 def read(path: Path) -> Iterator[Post | Excluded]:
-    """The posts of a CSV file, in order. Raises MalformedFile without a header that names a text."""
-    with open_text(path) as file:
-        yield from read_stream(file)
+    """The records of the file."""
+    return read_table(text_chunks(file_chunks(path)))
 
 
-def read_stream(stream: IO[bytes], *, where: str = "") -> Iterator[Post | Excluded]:
-    """The same from an open stream of UTF-8, as inside an archive."""
-    numbered = _bounded_records(stream, where)
-    header_line = next(numbered, "")
-    delimiter = max(DELIMITERS, key=header_line.count)
-    header = next(csv.reader([header_line], delimiter=delimiter), [])
-    columns = {name.strip().lower(): position for position, name in reversed(list(enumerate(header)))}
-    text = _first(columns, TEXT_COLUMNS)
-    if text is None:
-        found = ", ".join(name.strip() for name in header)[:200] or "nothing"
-        raise MalformedFile(
-            f"{where}No column of the header is named as a text ({', '.join(TEXT_COLUMNS)}); the header has: {found}."
-        )
-    identity, time = _first(columns, ID_COLUMNS), _first(columns, TIME_COLUMNS)
-    repost = columns.get(REPOST_COLUMN)
-    try:
-        for row in csv.reader(numbered, delimiter=delimiter):
-            yield post_of(
-                _cell(row, text),
-                external_id=external_id_of(_cell(row, identity)),
-                created_at=time_of(_cell(row, time)),
-                reposted=bool(_cell(row, repost).strip()),
+def read_table(texts: Iterator[str], *, within: str = "") -> Iterator[Post | Excluded]:
+    """The records of a table that comes in pieces. within: goes before a position ("tweets.csv ")."""
+    rows = _rows(lines(texts, within=within), within=within)
+    position, header = next(rows, ("", []))
+    if not header:
+        return
+    found = columns.find(header)
+    if found is None:
+        raise _without_text(header, position)
+    for position, row in rows:
+        if any(field.strip() for field in row[len(header) :]):
+            raise MalformedFile(
+                f"The record at {position} has {len(row)} fields where the header has {len(header)}. "
+                "Put quotation marks around fields that hold the delimiter.",
+                position=position,
             )
+        yield _to_post(row, found, position)
+
+
+def _to_post(row: list[str], found: Columns, position: str) -> Post | Excluded:
+    return to_post(
+        _field(row, found.text),
+        position=position,
+        external_id=_field(row, found.external_id),
+        created_at=_field(row, found.created_at),
+        reposted=any(columns.says_yes(_field(row, place) or "") for place in found.reposts),
+    )
+
+
+def _field(row: list[str], place: int | None) -> str | None:
+    return row[place] if place is not None and place < len(row) else None
+
+
+def _without_text(header: list[str], position: str) -> MalformedFile:
+    shown: list[str] = [storable(name.strip()[:_SHOWN_NAME_CHARACTERS]) for name in header[:_SHOWN_COLUMNS]]
+    return MalformedFile(
+        f"No column for the text in the header at {position}; it has: {', '.join(shown)}. "
+        f"The first line must name the columns; call the one that holds the posts “text” "
+        f"({', '.join(columns.TEXT)} are understood too).",
+        position=position,
+        columns=[*shown],
+    )
+
+
+class _Feed:
+    """Hands lines to the csv reader, and stops it where a record does not end: its own limit is for a field only."""
+
+    def __init__(self, numbered_lines: Iterator[tuple[int, str]], *, within: str) -> None:
+        self._lines = numbered_lines
+        self._within = within
+        self.start_record()
+
+    def start_record(self) -> None:
+        self.position = ""
+        self.characters = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        number, line = next(self._lines)
+        self.position = self.position or f"{self._within}line {number}"
+        self.characters += len(line) + 1
+        if self.characters > LINE_LIMIT_CHARACTERS:
+            raise too_long(self.position)
+        return line + "\n"
+
+
+def _rows(numbered_lines: Iterator[tuple[int, str]], *, within: str) -> Iterator[tuple[str, list[str]]]:
+    """Records with the place where they begin; blank lines between them are none."""
+    first = next(((number, line) for number, line in numbered_lines if line.strip()), None)
+    if first is None:
+        return
+    feed = _Feed(chain([first], numbered_lines), within=within)
+    # Strict: a quotation mark out of place is how a reader swallows the records after it without a word.
+    reader = csv.reader(feed, delimiter=columns.delimiter_of(first[1]), strict=True)
+    while (row := _next_row(reader, feed)) is not None:
+        if row:
+            yield feed.position, row
+        feed.start_record()
+
+
+def _next_row(reader: Iterator[list[str]], feed: _Feed) -> list[str] | None:
+    try:
+        return next(reader, None)
     except csv.Error as error:
-        raise MalformedFile(f"{where}The rows cannot be told apart: {error}. Save it as CSV once more.") from error
-
-
-def has_text_column(header_line: str) -> bool:
-    """Whether a line looks like the header of such a file: several columns, one of them a text's."""
-    delimiter = max(DELIMITERS, key=header_line.count)
-    names = [name.strip().lower() for name in next(csv.reader([header_line], delimiter=delimiter), [])]
-    return any(name in TEXT_COLUMNS for name in names) and all(len(name) < 60 for name in names)
-
-
-def _bounded_records(stream: IO[bytes], where: str) -> Iterator[str]:
-    """Lines for the reader; a quoted field that never closes must not collect the rest of the file."""
-    quotes = 0
-    record_bytes = 0
-    for number, line in lines(stream, where=where):
-        quotes += line.count('"')
-        record_bytes += len(line)
-        if record_bytes > LONGEST_LINE_BYTES:
-            raise LineTooLong(f'{where}A row that ends about line {number} is too long. Is a closing " missing?')
-        if quotes % 2 == 0:
-            record_bytes = 0
-        # Old exports have bare carriage returns inside their fields, where the reader would end the row.
-        yield line.removesuffix("\n").removesuffix("\r").replace("\r", " ") + "\n"
-
-
-def _first(columns: Mapping[str, int], names: tuple[str, ...]) -> int | None:
-    return next((columns[name] for name in names if name in columns), None)
-
-
-def _cell(row: list[str], position: int | None) -> str:
-    return row[position] if position is not None and position < len(row) else ""
+        if feed.characters > csv.field_size_limit():
+            raise too_long(feed.position, limit_characters=csv.field_size_limit()) from error
+        raise MalformedFile(
+            f"The record that begins at {feed.position} is not CSV: {error}. Check its quotation marks: a field that "
+            "holds one is put in quotation marks and has it twice.",
+            position=feed.position,
+        ) from error

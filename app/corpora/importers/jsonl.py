@@ -1,30 +1,45 @@
-"""JSON Lines: an object a line with `text` and, where there are, `id` and `created_at`."""
+"""JSON Lines: an object a line, with `text` and, where known, `id` and `created_at`."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from app.corpora.errors import MalformedFile
-from app.corpora.importers.lines import lines, open_text
-from app.corpora.importers.post import Excluded, ExclusionReason, Post, external_id_of, post_of, time_of
+from app.corpora.importers.decoded_text import file_chunks, lines, text_chunks
+from app.corpora.importers.post import Excluded, Post, to_post
 
 
 def read(path: Path) -> Iterator[Post | Excluded]:
-    """The posts of a JSON Lines file, in order. Raises MalformedFile at the first line that is no such object."""
-    with open_text(path) as file:
-        for number, line in lines(file):
-            yield _entry(line, number) if line.strip() else Excluded(ExclusionReason.EMPTY)
+    """The objects of the file. Tweets as Twitter's interface gives them (`full_text`, `id_str`) are understood too."""
+    for number, line in lines(text_chunks(file_chunks(path))):
+        if line.strip():
+            position = f"line {number}"
+            record = _parse(line, position)
+            yield to_post(
+                record.get("full_text", record.get("text")),
+                position=position,
+                external_id=record.get("id_str", record.get("id")),
+                created_at=record.get("created_at"),
+                reposted=bool(record.get("retweeted_status") or record.get("retweeted_status_id")),
+            )
 
 
-def _entry(line: str, number: int) -> Post | Excluded:
+def _parse(line: str, position: str) -> dict[str, Any]:
     try:
-        entry = json.loads(line)
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise _malformed(position, f"{error.msg}, column {error.colno}") from error
     except (ValueError, RecursionError) as error:
-        raise MalformedFile(f"Line {number} is not JSON ({error}). Every line has to be one JSON object.") from error
-    if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
-        raise MalformedFile(f'Line {number} is no object with a "text", as in {{"text": "…"}}.')
-    return post_of(
-        entry["text"],
-        external_id=external_id_of(entry.get("id")),
-        created_at=time_of(entry.get("created_at")),
+        raise _malformed(position, "a number too long, or nested too deep") from error
+    if not isinstance(record, dict):
+        raise _malformed(position, "not an object")
+    return record
+
+
+def _malformed(position: str, reason: str) -> MalformedFile:
+    return MalformedFile(
+        f"No JSON object at {position}: {reason}. "
+        'Each line must be one object such as {"text": "Good morning!"}; correct the line and upload the file again.',
+        position=position,
     )

@@ -1,98 +1,106 @@
-"""Post and Excluded: what every importer yields, and the rules that all of them share."""
+"""A post as an importer hands it on, and what was left out instead, with the reason and the place."""
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
+from app.corpora.errors import MalformedFile
+from app.corpora.importers import instants
 from ml.text.cleaning import clean, decode_entities, is_repost
 
-TWITTER_TIME = "%a %b %d %H:%M:%S %z %Y"
-LONGEST_ID = 200
-# Far beyond any platform's longest post.
-LONGEST_POST = 50_000
+# The longest post that any large platform takes (X, long posts).
+TEXT_LIMIT_CHARACTERS: Final = 25_000
+
+ID_LIMIT_CHARACTERS: Final = 200
+
+_LONE_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+
+# What a spreadsheet makes of a long number: 9.20062E+17. Many posts share the rounded id, so it is none.
+_ROUNDED_ID: Final = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+")
 
 
 class ExclusionReason(StrEnum):
-    """Why an entry is no post to learn from; the values are what the counts say."""
+    """Why an entry of a file is no post to learn from; the values are what the API says."""
 
-    EMPTY = "empty"
     REPOST = "repost"
-    ONLY_LINKS = "only_links"
+    EMPTY = "empty"
+    NOTHING_LEFT_AFTER_CLEANING = "nothing_left_after_cleaning"
+    NO_TEXT_FIELD = "no_text_field"
     TOO_LONG = "too_long"
+    HEADER = "header"
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One post as it was posted, with entities decoded; links stay until a training cleans them."""
+    """One post as it was posted: entities decoded, links and line breaks kept.
+
+    created_at: in UTC. position: the place in the file, for people ("line 12").
+    """
 
     text: str
     external_id: str | None
     created_at: datetime | None
+    position: str
 
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """An entry that was left out."""
+    """An entry of the file that does not become a post."""
 
     reason: ExclusionReason
+    position: str
 
 
-def post_of(
-    text: str, *, external_id: str | None = None, created_at: datetime | None = None, reposted: bool = False
+def to_post(
+    text: object, *, position: str, external_id: object = None, created_at: object = None, reposted: bool = False
 ) -> Post | Excluded:
-    """The post of a raw text, or why it is none. `reposted`: the export itself says so."""
-    # NUL has no place in a database's text, and half a surrogate pair none in UTF-8.
-    text = text.replace("\0", "").encode("utf-8", "replace").decode()
-    text = _entities_decoded(text).strip()
-    if not text:
-        return Excluded(ExclusionReason.EMPTY)
-    if reposted or is_repost(text):
-        return Excluded(ExclusionReason.REPOST)
-    if len(text) > LONGEST_POST:
-        return Excluded(ExclusionReason.TOO_LONG)
-    if not clean(text):
-        return Excluded(ExclusionReason.ONLY_LINKS)
-    return Post(text=text, external_id=external_id, created_at=created_at)
+    """The post in the fields of an entry, as the file has them, or why there is none.
 
-
-def _entities_decoded(text: str) -> str:
-    """Some exports encode twice: `&amp;lt;`."""
-    return decode_entities(decode_entities(text))
-
-
-def external_id_of(value: object) -> str | None:
-    """An id as text; None where there is none that could be one."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    name = str(value).replace("\0", "").strip()
-    return name if 0 < len(name) <= LONGEST_ID else None
-
-
-def time_of(value: object) -> datetime | None:
-    """An instant in UTC from ISO 8601, Twitter's form, RFC 2822 or unix seconds; None where it is none of them.
-
-    A time is beside the point of a corpus: one that cannot be read costs nobody the post.
+    reposted: the file itself says that the post is somebody else's. Raises MalformedFile.
     """
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC)
-        if not isinstance(value, str) or not value.strip():
-            return None
-        moment = _parsed(value.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
+    if not isinstance(text, str):
+        return Excluded(ExclusionReason.NO_TEXT_FIELD, position)
+    text = storable(decode_entities(decode_entities(text)))  # archives exist whose text was encoded twice
+    reason = _exclusion(text, reposted=reposted)
+    if reason is not None:
+        return Excluded(reason, position)
+    return Post(text, _to_id(external_id, position), instants.parse(created_at), position)
+
+
+def storable(text: str) -> str:
+    """Text that a database and UTF-8 take: no NUL, and no half of a surrogate pair."""
+    return _LONE_SURROGATE.sub("\ufffd", text.replace("\0", ""))
+
+
+def _exclusion(text: str, *, reposted: bool) -> ExclusionReason | None:
+    if reposted or is_repost(text):
+        return ExclusionReason.REPOST
+    if not text.strip():
+        return ExclusionReason.EMPTY
+    if len(text) > TEXT_LIMIT_CHARACTERS:
+        return ExclusionReason.TOO_LONG
+    if not clean(text):
+        return ExclusionReason.NOTHING_LEFT_AFTER_CLEANING
+    return None
+
+
+def _to_id(value: object, position: str) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if value is None:
         return None
-
-
-def _parsed(value: str) -> datetime:
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        pass
-    for form in (TWITTER_TIME, "%Y-%m-%d %H:%M:%S %z"):
-        try:
-            return datetime.strptime(value, form)  # noqa: DTZ007  both forms hold an offset
-        except ValueError:
-            continue
-    return parsedate_to_datetime(value)
+    if not isinstance(value, str):
+        raise MalformedFile(
+            f"The id at {position} is neither text nor a whole number. Write it as text, or leave it out.",
+            position=position,
+        )
+    external_id = storable(value).strip()
+    if len(external_id) > ID_LIMIT_CHARACTERS:
+        raise MalformedFile(
+            f"The id at {position} has {len(external_id)} characters; an id has at most {ID_LIMIT_CHARACTERS}. "
+            "Check which field holds the id, or leave it out.",
+            position=position,
+        )
+    return None if _ROUNDED_ID.fullmatch(external_id) else external_id or None

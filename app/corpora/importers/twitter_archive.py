@@ -1,115 +1,178 @@
-"""The Twitter archive of 2012-2018: a zip with a JavaScript file a month and one CSV, or one such month by itself.
+"""The archive that Twitter gave out from 2012 to 2018: a zip with a script of tweets for each month, or one such script.
 
-Nothing is unpacked to disk, so the names inside mean no paths; what is read is bounded before and while it is read.
+Archives since 2018 (`data/tweets.js`) are another format.
 """
 
 import json
 import re
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Final
+from zipfile import ZipInfo
 
-from app.corpora.errors import ArchiveTooLarge, BrokenEncoding, CorruptArchive, MalformedFile
-from app.corpora.importers import comma_separated
-from app.corpora.importers.post import Excluded, ExclusionReason, Post, external_id_of, post_of, time_of
+from app.corpora.errors import MalformedFile, UnknownFormat
+from app.corpora.importers import comma_separated, zip_members
+from app.corpora.importers.decoded_text import LINE_LIMIT_CHARACTERS, file_chunks, text_chunks, too_long
+from app.corpora.importers.post import Excluded, Post, to_post
+from app.corpora.importers.zip_members import ZipMembers, open_zip
 
-MONTH_NAME = re.compile(r"(?:^|/)data/js/tweets/\d{4}_\d{2}\.js$")
-CSV_NAME = re.compile(r"(?:^|/)tweets\.csv$")
-MONTH_PREFIX = b"Grailbird.data.tweets_"
+SCRIPT_START: Final = "Grailbird.data.tweets_"
 
-MOST_MEMBERS = 20_000
-MONTH_BYTES = 64 << 20
-UNPACKED_BYTES = 2 << 30
-# Posts as JSON shrink to a tenth; a bomb to a thousandth.
-LARGEST_RATIO = 100
-RATIO_MATTERS_BYTES = 16 << 20
+# A folder may lie around it all when somebody has unpacked the archive and packed it again.
+_MONTH: Final = re.compile(r"(?:.*/)?(?P<name>data/js/tweets/[0-9]{4}_[0-9]{2}\.js)", re.DOTALL)
+_TABLE: Final = re.compile(r"(?:[^/]*/)?tweets\.csv")
+_JUNK_FOLDER: Final = "__MACOSX/"
+
+_ASSIGNMENT: Final = re.compile(r"\s*Grailbird\.data\.tweets_[0-9]{4}_[0-9]{2}\s*=\s*\[")
+_ASSIGNMENT_LIMIT_CHARACTERS: Final = 2**12
+_LONGEST_TOKEN_CHARACTERS: Final = len('"\\ud83d\\ude00"')
+_DECODER: Final = json.JSONDecoder()
 
 
 def read(path: Path) -> Iterator[Post | Excluded]:
-    """The posts of an archive, month by month; of its CSV where it has no months."""
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
-            yield from _month(file, "")
+    """The tweets of the archive, a month after the other, or those of one month's script."""
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    if not head.startswith(zip_members.SIGNATURES):
+        yield from _read_month(text_chunks(file_chunks(path)), within="")
         return
-    with _opened(path) as archive:
-        try:
-            yield from _members(archive)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise CorruptArchive(
-                f"The zip breaks off or is damaged ({error}). Download the archive once more."
-            ) from error
+    with open_zip(path) as members:
+        months, table = _tweet_members(members)
+        for name, member in months:
+            yield from _read_month(text_chunks(members.chunks(member), within=f"{name} "), within=f"{name} ")
+        if not months and table is not None:
+            within = "tweets.csv "
+            yield from comma_separated.read_table(text_chunks(members.chunks(table), within=within), within=within)
 
 
-def member_names(path: Path) -> list[str]:
-    """The files of a zip that hold posts: its months, else its CSV. Raises CorruptArchive, ArchiveTooLarge."""
-    with _opened(path) as archive:
-        return [member.filename for member in _posts_in(archive)]
+def check_archive(path: Path) -> None:
+    """Raises UnknownFormat for a zip that is no such archive, CorruptArchive and ArchiveTooLarge."""
+    with open_zip(path) as members:
+        _tweet_members(members)
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        raise CorruptArchive(f"The zip cannot be opened ({error}). Download the archive once more.") from error
-
-
-def _posts_in(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    members = archive.infolist()
-    if len(members) > MOST_MEMBERS:
-        raise ArchiveTooLarge(f"The zip holds {len(members):,} files; an archive has a few hundred.")
-    months = sorted((m for m in members if MONTH_NAME.search(m.filename)), key=lambda m: m.filename)
-    chosen = months or [m for m in members if CSV_NAME.search(m.filename)][:1]
-    if sum(member.file_size for member in chosen) > UNPACKED_BYTES:
-        raise ArchiveTooLarge(f"Its posts would unpack to more than {UNPACKED_BYTES >> 20:,} MB.")
-    for member in chosen:
-        unpacked, packed = member.file_size, max(member.compress_size, 1)
-        if unpacked > RATIO_MATTERS_BYTES and unpacked / packed > LARGEST_RATIO:
-            raise ArchiveTooLarge(
-                f"{member.filename} would unpack to {unpacked / packed:,.0f} times its size, as no file of posts does."
-            )
-    return chosen
-
-
-def _members(archive: zipfile.ZipFile) -> Iterator[Post | Excluded]:
-    for member in _posts_in(archive):
-        if member.flag_bits & 1:
-            raise CorruptArchive("The zip is encrypted. Unpack it, and pack it again without a password.")
-        with archive.open(member) as file:
-            if CSV_NAME.search(member.filename):
-                yield from comma_separated.read_stream(file, where=f"{member.filename}: ")
-            else:
-                yield from _month(file, f"{member.filename}: ")
-
-
-def _month(file: IO[bytes], where: str) -> Iterator[Post | Excluded]:
-    raw = file.read(MONTH_BYTES + 1)
-    if len(raw) > MONTH_BYTES:
-        raise ArchiveTooLarge(f"{where}A month of posts is larger than {MONTH_BYTES >> 20} MB.")
-    _, _, content = raw.partition(b"=")
-    try:
-        tweets = json.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise BrokenEncoding(f"{where}Byte {error.start + 1} of its list is not UTF-8.") from error
-    except (ValueError, RecursionError) as error:
-        raise MalformedFile(f"{where}It holds no list of posts ({error}).") from error
-    if not isinstance(tweets, list):
-        raise MalformedFile(f"{where}It holds no list of posts.")
-    for number, tweet in enumerate(tweets, 1):
-        yield _tweet(tweet, f"{where}entry {number}")
-
-
-def _tweet(tweet: Any, where: str) -> Post | Excluded:
-    text = tweet.get("full_text", tweet.get("text")) if isinstance(tweet, dict) else None
-    if text is None:
-        return Excluded(ExclusionReason.EMPTY)
-    if not isinstance(text, str):
-        raise MalformedFile(f"{where}: its text is no text.")
-    return post_of(
-        text,
-        # `id` is a JavaScript number there and has lost its last digits; `id_str` has not.
-        external_id=external_id_of(tweet.get("id_str")),
-        created_at=time_of(tweet.get("created_at")),
-        reposted="retweeted_status" in tweet,
+def _tweet_members(members: ZipMembers) -> tuple[list[tuple[str, ZipInfo]], ZipInfo | None]:
+    """The months with their names, oldest first, and the table that says the same in fewer fields."""
+    ours = {name: member for name, member in members.by_name.items() if not name.startswith(_JUNK_FOLDER)}
+    months = sorted(
+        ((match["name"], member) for name, member in ours.items() if (match := _MONTH.fullmatch(name))),
+        key=lambda named: named[0],
     )
+    table = next((member for name, member in ours.items() if _TABLE.fullmatch(name)), None)
+    if not months and table is None:
+        raise UnknownFormat(
+            "This zip file has neither data/js/tweets/*.js nor tweets.csv, so it is no Twitter archive of 2012-2018, "
+            "the only archive that can be read. From another, upload a file of its posts as CSV, JSON Lines or plain "
+            "text."
+        )
+    return months, table
+
+
+def _read_month(texts: Iterable[str], *, within: str) -> Iterator[Post | Excluded]:
+    for number, tweet in enumerate(_items(iter(texts), within=within), start=1):
+        yield to_post(
+            tweet.get("text"),
+            position=f"{within}item {number}",
+            # The number `id` went through JavaScript, which rounds it.
+            external_id=tweet.get("id_str"),
+            created_at=tweet.get("created_at"),
+            reposted=bool(tweet.get("retweeted_status")),
+        )
+
+
+def _items(texts: Iterator[str], *, within: str) -> Iterator[dict[str, object]]:
+    """The objects of `Grailbird.data.tweets_2017_06 = [{…}, {…}]`, one at a time."""
+    script = _Script(texts, within=within)
+    script.take_assignment()
+    if script.next_character() != "]":
+        yield script.take_object()
+        while script.next_character() == ",":
+            script.skip_character()
+            yield script.take_object()
+    script.take_end()
+
+
+class _Script:
+    """A script that comes in pieces, as far as it has been read."""
+
+    def __init__(self, texts: Iterator[str], *, within: str) -> None:
+        self._texts = texts
+        self._within = within
+        self._text = ""
+        self._place = 0  # what lies before it has been taken
+        self._item = 0
+
+    def take_assignment(self) -> None:
+        while (match := _ASSIGNMENT.match(self._text)) is None:
+            if len(self._text) > _ASSIGNMENT_LIMIT_CHARACTERS or not self._read_on():
+                raise MalformedFile(
+                    f"The script of tweets does not begin with “{SCRIPT_START}YYYY_MM = [” at {self._within}line 1. "
+                    "Upload the archive, or a file of its folder data/js/tweets, as Twitter made it.",
+                    position=f"{self._within}line 1",
+                )
+        self._place = match.end()
+
+    def take_object(self) -> dict[str, object]:
+        self._item += 1
+        if self.next_character() != "{":
+            raise self._malformed("an object is missing")
+        while True:
+            try:
+                item, self._place = _DECODER.raw_decode(self._text, self._place)
+            except json.JSONDecodeError as error:
+                if _is_final(error) or not self._read_on():
+                    raise self._malformed(error.msg) from error
+                if len(self._text) > LINE_LIMIT_CHARACTERS:
+                    raise too_long(self._position) from error
+            except (ValueError, RecursionError) as error:
+                raise self._malformed("a number too long, or nested too deep") from error
+            else:
+                return dict(item)
+
+    def take_end(self) -> None:
+        """To the very end of the file: only there is its checksum verified."""
+        if self.next_character() != "]":
+            raise self._malformed("a comma or the closing bracket is missing after it")
+        self.skip_character()
+        if self.next_character() == ";":
+            self.skip_character()
+        if self.next_character():
+            raise self._malformed("something follows the list that it ends")
+
+    def next_character(self) -> str:
+        """The next that is no blank; empty at the end."""
+        while True:
+            while self._text[self._place : self._place + 1].isspace():
+                self._place += 1
+            if self._place < len(self._text):
+                return self._text[self._place]
+            if not self._read_on():
+                return ""
+
+    def skip_character(self) -> None:
+        self._place += 1
+
+    def _read_on(self) -> bool:
+        """Whether there was more to read."""
+        text = next(self._texts, None)
+        if text is None:
+            return False
+        self._text = self._text[self._place :] + text
+        self._place = 0
+        return True
+
+    @property
+    def _position(self) -> str:
+        return f"{self._within}item {self._item}"
+
+    def _malformed(self, reason: str) -> MalformedFile:
+        return MalformedFile(
+            f"The script of tweets is broken at {self._position}: {reason}. "
+            "Upload the archive, or a file of its folder data/js/tweets, as Twitter made it.",
+            position=self._position,
+        )
+
+
+def _is_final(error: json.JSONDecodeError) -> bool:
+    """Whether no further text could mend it: it lies before the end, and is not a string that goes on to the end."""
+    return error.pos + _LONGEST_TOKEN_CHARACTERS < len(error.doc) and not error.msg.startswith("Unterminated string")

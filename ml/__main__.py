@@ -1,0 +1,201 @@
+"""python -m ml train | evaluate | sample: the package without the service, from files."""
+
+import argparse
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from ml import artifact, preset
+from ml.errors import ConfigError, CorpusTooSmall, MlError, TrainingDiverged
+from ml.evaluation import evaluate
+from ml.process import die_with_parent
+from ml.sampling.controls import Controls
+from ml.sampling.engine import sample
+from ml.text.cleaning import clean
+from ml.text.posts import read_posts
+from ml.training import events, run
+
+SUCCESS, FAILED, STOPPED = 0, 2, 143
+SLUGS: dict[type[MlError], str] = {
+    CorpusTooSmall: "corpus-too-small",
+    TrainingDiverged: "training-diverged",
+    ConfigError: "config-error",
+}
+# A vocabulary that no corpus of posts fills: with closed-vocabulary words every word of the file is one.
+ALL_WORDS = 1_000_000
+
+
+def main() -> int:
+    """Run a command; returns the exit code: 0 done, 2 cannot be done (and why), 143 stopped by SIGTERM."""
+    arguments = _parser().parse_args()
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except MlError as error:
+        sys.stderr.write(f"{error}\n")
+        return FAILED
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    if arguments.die_with_parent:
+        die_with_parent()
+    stopping = _on_sigterm()
+    tell = _tell_json if arguments.json or not sys.stdout.isatty() else _tell_human
+    try:
+        if not (arguments.directory / run.REQUEST).exists() or arguments.corpus or arguments.train:
+            _prepare(arguments)
+        for event in run.run(arguments.directory, stop=stopping):
+            tell(event)
+    except MlError as error:
+        slug = next((slug for kind, slug in SLUGS.items() if isinstance(error, kind)), "training-failed")
+        tell(events.Failed(type=slug, detail=str(error)))
+        return FAILED
+    except Exception as error:
+        # By name: importing the loop would import torch, which the n-gram models do without.
+        if type(error).__name__ == "Interrupted":
+            return STOPPED
+        raise
+    return SUCCESS
+
+
+def _on_sigterm() -> Callable[[], bool]:
+    """Whether SIGTERM has come: the loop looks between two steps."""
+    came = False
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+
+    signal.signal(signal.SIGTERM, note)
+    return lambda: came
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    """Make a training's directory out of options."""
+    directory: Path = arguments.directory
+    given = {"posts": arguments.corpus, "train": arguments.train, "valid": arguments.valid, "test": arguments.test}
+    files = {name: path for name, path in given.items() if path is not None}
+    if set(files) not in ({"posts"}, {"train", "valid", "test"}):
+        raise ConfigError("Give either --corpus, or --train, --valid and --test.")
+    if directory.exists() and any(directory.iterdir()):
+        raise ConfigError(f"{directory} is not empty. Give a new one, or no corpus to go on with what is there.")
+    overrides: dict[str, object] = {}
+    if arguments.tokenizer is not None:
+        overrides["text.tokenizer"] = arguments.tokenizer
+        if arguments.tokenizer == "words":
+            overrides["text.vocabulary_size"] = ALL_WORDS
+    request = run.Request(
+        preset=arguments.preset,
+        seed=arguments.seed,
+        minutes=arguments.minutes,
+        epochs=arguments.epochs,
+        overrides=overrides,
+    )
+    preset.load(request.preset, request.overrides)
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, path in files.items():
+        if path.suffix not in run.SUFFIXES:
+            raise ConfigError(f"{path}: name it .jsonl (an object with a text a line) or .txt (a post a line).")
+        shutil.copyfile(path, directory / f"{name}{path.suffix}")
+    run.write_request(directory, request)
+
+
+def _tell_json(event: events.Event) -> None:
+    sys.stdout.write(events.to_line(event) + "\n")
+    sys.stdout.flush()
+
+
+def _tell_human(event: events.Event) -> None:
+    match event:
+        case events.Started():
+            said = (
+                f"{event.posts['train']:,} posts, {event.vocabulary_size:,} tokens, {event.parameters:,} parameters\n"
+            )
+        case events.Progress():
+            minutes, seconds = divmod(int(event.remaining_seconds), 60)
+            said = f"\r{event.progress:6.1%}  {event.tokens_per_second:,.0f} tokens/s  {minutes}:{seconds:02d} left "
+        case events.Epoch():
+            said = f"\repoch {event.epoch}: perplexity {event.train_perplexity:.1f} train, "
+            said += f"{event.valid_perplexity:.1f} valid ({event.seconds:.0f} s)\n"
+        case events.Evaluated():
+            said = f"{event.model} on {event.split}: perplexity {event.perplexity:.2f}, "
+            said += f"{event.bits_per_byte:.3f} bits/byte\n"
+        case events.Finished():
+            said = "done\n"
+        case events.Failed():
+            said = f"{event.detail}\n"
+    sys.stdout.write(said)
+    sys.stdout.flush()
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    loaded = artifact.load(arguments.artifact)
+    posts = [post if arguments.raw else clean(post) for post in read_posts(arguments.file)]
+    posts = [post for post in posts if post]
+    if not posts:
+        raise CorpusTooSmall(f"{arguments.file} holds no post.")
+    score = evaluate(loaded.model, loaded.tokenizer, posts)
+    sys.stdout.write(
+        f"perplexity {score.perplexity:.2f}, {score.bits_per_byte:.4f} bits/byte, {score.tokens} tokens, "
+        f"{score.bytes} bytes\n"
+    )
+    return SUCCESS
+
+
+def _sample(arguments: argparse.Namespace) -> int:
+    loaded = artifact.load(arguments.artifact)
+    controls = Controls(
+        temperature=arguments.temperature,
+        top_k=arguments.top_k,
+        top_p=arguments.top_p,
+        max_characters=arguments.max_characters,
+        prompt=arguments.prompt,
+    )
+    for sentence in sample(loaded.model, loaded.tokenizer, n=arguments.n, controls=controls, seed=arguments.seed):
+        sys.stdout.write(sentence.text + "\n")
+    return SUCCESS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ml", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="train|evaluate|sample")
+
+    train = commands.add_parser("train", help="train a model in a directory, or go on with what is there")
+    train.set_defaults(command=_train)
+    train.add_argument("directory", type=Path)
+    train.add_argument("--corpus", type=Path, help="raw posts (.jsonl or .txt): cleaned, and split by hash")
+    for split in ("train", "valid", "test"):
+        train.add_argument(f"--{split}", type=Path, help=f"the {split} split, taken as it is")
+    train.add_argument("--preset", default="lstm", help=f"one of {', '.join(preset.names())} (default: lstm)")
+    train.add_argument("--tokenizer", choices=("words", "subwords"), help="instead of the preset's")
+    budget = train.add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float, help="budget of the clock")
+    budget.add_argument("--epochs", type=int, help="passes over the posts")
+    train.add_argument("--seed", type=int, default=1)
+    train.add_argument("--json", action="store_true", help="a JSON line an event, as without a terminal")
+    train.add_argument("--die-with-parent", action="store_true", help="end when the parent process does (Linux)")
+
+    score = commands.add_parser("evaluate", help="perplexity and bits per byte of a file of posts")
+    score.set_defaults(command=_evaluate)
+    score.add_argument("artifact", type=Path)
+    score.add_argument("file", type=Path)
+    score.add_argument("--raw", action="store_true", help="take the posts as they are, without cleaning")
+
+    say = commands.add_parser("sample", help="new sentences")
+    say.set_defaults(command=_sample)
+    say.add_argument("artifact", type=Path)
+    say.add_argument("-n", type=int, default=5)
+    say.add_argument("--prompt", default="")
+    say.add_argument("--temperature", type=float, default=0.8)
+    say.add_argument("--top-k", type=int)
+    say.add_argument("--top-p", type=float)
+    say.add_argument("--max-characters", type=int, default=280)
+    say.add_argument("--seed", type=int, default=1)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""A model version on disk: model and tokenizer together, with checksums; nothing pickled, nothing that needs torch."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
+
+from ml.errors import ArtifactError
+from ml.language_model import LanguageModel
+from ml.models.kneser_ney import KneserNey
+from ml.models.recurrent_stepper import RecurrentLanguageModel
+from ml.text.tokenizer import Tokenizer
+from ml.text.tokenizers import load_tokenizer
+
+CONFIG: Final = "config.json"
+FORMAT: Final = 1
+ADVICE: Final = "Train this model again, or fetch its folder once more."
+
+
+class StoredModel(LanguageModel, Protocol):
+    """A language model that can be written and read."""
+
+    def save(self, directory: Path) -> None: ...
+
+    @classmethod
+    def load(cls, directory: Path) -> Self: ...
+
+
+FAMILIES: Final[dict[str, type[StoredModel]]] = {
+    "kneser-ney": KneserNey,
+    "recurrent": RecurrentLanguageModel,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A loaded model version. config: what the training wrote of itself (preset, seed, …)."""
+
+    model: LanguageModel
+    tokenizer: Tokenizer
+    config: Mapping[str, Any]
+
+
+def save(
+    directory: Path, *, family: str, model: StoredModel, tokenizer: Tokenizer, config: Mapping[str, object]
+) -> None:
+    """Write a model version, whole or not at all; what lay there is replaced."""
+    arriving = directory.with_name(f".{directory.name}.arriving")
+    shutil.rmtree(arriving, ignore_errors=True)
+    arriving.mkdir(parents=True)
+    model.save(arriving)
+    tokenizer.save(arriving)
+    described = {
+        **config,
+        "format": FORMAT,
+        "family": family,
+        "parameters": model.parameters,
+        "sha256": {file.name: _sha256(file) for file in sorted(arriving.iterdir())},
+    }
+    with (arriving / CONFIG).open("w") as file:
+        json.dump(described, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    shutil.rmtree(directory, ignore_errors=True)
+    arriving.rename(directory)
+
+
+def load(directory: Path) -> Artifact:
+    """Read a model version and check that it is what was written.
+
+    Raises ArtifactError when it is missing, incomplete, altered, or of another version.
+    """
+    config = read_config(directory)
+    for name, digest in config["sha256"].items():
+        file = directory / Path(name).name
+        if not file.is_file():
+            raise ArtifactError(f"{directory} lacks {name}. {ADVICE}")
+        if _sha256(file) != digest:
+            raise ArtifactError(f"{file} is not what was written (its checksum differs). {ADVICE}")
+    model = FAMILIES[config["family"]].load(directory)
+    tokenizer = load_tokenizer(directory)
+    if model.vocabulary_size != tokenizer.vocabulary_size:
+        raise ArtifactError(
+            f"{directory} holds a model over {model.vocabulary_size} tokens and a tokenizer of "
+            f"{tokenizer.vocabulary_size}. {ADVICE}"
+        )
+    return Artifact(model=model, tokenizer=tokenizer, config=config)
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """What a model version says of itself. Raises ArtifactError."""
+    try:
+        config = json.loads((directory / CONFIG).read_text())
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{directory} holds no model: {CONFIG} cannot be read ({error}). {ADVICE}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise ArtifactError(f"{directory} is of another version than this one reads ({FORMAT}). {ADVICE}")
+    if config.get("family") not in FAMILIES or not isinstance(config.get("sha256"), dict):
+        raise ArtifactError(f"{directory} holds a model of unknown make. {ADVICE}")
+    return config
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,34 @@
+"""How many steps: as many as the epochs have, or as fit into the minutes; decided once, early in the training."""
+
+from dataclasses import dataclass
+
+# Steps whose speed is measured before the rest is planned; the first ones are slower and do not count.
+WARM_UP_STEPS = 3
+MEASURED_STEPS = 12
+# What validation at the end of each epoch costs, as a share of the epoch: a tenth of the posts, forward only.
+VALIDATION_SHARE = 0.06
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """The limits of a training: passes over the posts, and minutes of the clock where they are given."""
+
+    steps_an_epoch: int
+    epochs: int
+    minutes: float | None
+
+    @property
+    def most_steps(self) -> int:
+        return self.steps_an_epoch * self.epochs
+
+    @property
+    def needs_measuring(self) -> bool:
+        return self.minutes is not None and self.most_steps > WARM_UP_STEPS + MEASURED_STEPS
+
+    def planned_steps(self, *, steps_done: int, elapsed_seconds: float, seconds_a_step: float) -> int:
+        """All steps of the training, those done included, so that the minutes are used and not exceeded."""
+        if self.minutes is None:
+            return self.most_steps
+        left = self.minutes * 60 - elapsed_seconds
+        affordable = int(left / (seconds_a_step * (1 + VALIDATION_SHARE)))
+        return max(steps_done + 1, min(self.most_steps, steps_done + affordable))

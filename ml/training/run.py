@@ -1,0 +1,218 @@
+"""preset + posts + directory → artifact: the one place that wires the parts.
+
+A training's directory holds `request.json` and either `posts.jsonl` (raw posts: cleaned and split here) or the fixed
+splits `train.*`, `valid.*`, `test.*` (taken as they are). It gets `checkpoint/`, and in the end `artifact/` and
+`results.jsonl`, the evaluations. Run again, a directory goes on where it was, or tells its results once more.
+"""
+
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ml import artifact, preset
+from ml.artifact import StoredModel
+from ml.errors import ConfigError, CorpusTooSmall
+from ml.evaluation import evaluate
+from ml.language_model import LanguageModel
+from ml.models.kneser_ney import KneserNey
+from ml.preset import KneserNeyRecipe, Preset
+from ml.text.cleaning import clean, is_repost
+from ml.text.posts import read_posts
+from ml.text.splits import Splits, split_posts
+from ml.text.tokenizer import Tokenizer
+from ml.text.tokenizers import learn_tokenizer
+from ml.training import events
+from ml.training.events import Event
+
+REQUEST = "request.json"
+RESULTS = "results.jsonl"
+ARTIFACT = "artifact"
+CHECKPOINT = "checkpoint"
+SUFFIXES = (".jsonl", ".txt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to train. minutes: budget of the clock; epochs: passes at most; champion: an artifact to compare with."""
+
+    preset: str
+    seed: int
+    minutes: float | None = None
+    epochs: int | None = None
+    champion: str | None = None
+    overrides: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None and not 0 < self.minutes <= 7 * 24 * 60:
+            raise ConfigError(f"minutes is {self.minutes}; it has to be above 0 and at most a week.")
+        if self.epochs is not None and self.epochs < 1:
+            raise ConfigError(f"epochs is {self.epochs}; it has to be 1 or more.")
+
+
+def write_request(directory: Path, request: Request) -> None:
+    """Put a request into a training's directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / REQUEST).write_text(json.dumps(asdict(request), indent=2))
+
+
+def read_request(directory: Path) -> Request:
+    """The request in a directory. Raises ConfigError."""
+    try:
+        return Request(**json.loads((directory / REQUEST).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"{directory / REQUEST} cannot be read as a request: {error}.") from error
+
+
+def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    """Train what the directory asks for. Raises MlError, Interrupted."""
+    if (directory / RESULTS).exists() and (directory / ARTIFACT / artifact.CONFIG).exists():
+        for line in (directory / RESULTS).read_text().splitlines():
+            yield events.from_line(line)
+        return
+    request = read_request(directory)
+    recipe = preset.load(request.preset, request.overrides)
+    splits = _splits(directory)
+    tokenizer = learn_tokenizer(recipe.text.tokenizer, splits.train, vocabulary_size=recipe.text.vocabulary_size)
+    model: StoredModel | None = None
+    for outcome in _train(recipe, request, splits, tokenizer, directory=directory, stop=stop):
+        if isinstance(outcome, Event):
+            yield outcome
+        else:
+            model = outcome
+    if model is None:
+        raise AssertionError("a training ends with a model")
+    artifact.save(
+        directory / ARTIFACT,
+        family=recipe.model.family,
+        model=model,
+        tokenizer=tokenizer,
+        config=_config(recipe, request),
+    )
+    results: list[Event] = list(_evaluations(model, tokenizer, splits, champion=request.champion, seed=request.seed))
+    results.append(events.Finished(artifact=ARTIFACT, parameters=model.parameters))
+    (directory / RESULTS).write_text("".join(events.to_line(event) + "\n" for event in results))
+    shutil.rmtree(directory / CHECKPOINT, ignore_errors=True)
+    yield from results
+
+
+def _splits(directory: Path) -> Splits:
+    """Fixed splits as they are, else the raw posts cleaned and split by hash."""
+    fixed = {name: _file(directory, name) for name in ("train", "valid", "test")}
+    if all(fixed.values()):
+        posts = {name: tuple(post for post in read_posts(path) if post) for name, path in fixed.items() if path}
+        for name, found in posts.items():
+            if not found:
+                raise CorpusTooSmall(f"The {name} split is empty.")
+        return Splits(**posts)
+    raw = _file(directory, "posts")
+    if raw is None:
+        raise ConfigError(f"{directory} holds neither posts.jsonl nor train, valid and test.")
+    return split_posts(clean(post) for post in read_posts(raw) if not is_repost(post))
+
+
+def _file(directory: Path, stem: str) -> Path | None:
+    return next((path for suffix in SUFFIXES if (path := directory / f"{stem}{suffix}").exists()), None)
+
+
+def _train(
+    recipe: Preset,
+    request: Request,
+    splits: Splits,
+    tokenizer: Tokenizer,
+    *,
+    directory: Path,
+    stop: Callable[[], bool],
+) -> Iterator[Event | StoredModel]:
+    """Events, then the model."""
+    train = tokenizer.encode_posts(splits.train)
+    valid = tokenizer.encode_posts(splits.valid)
+    started = _started(splits, tokens={"train": len(train), "valid": len(valid)}, tokenizer=tokenizer)
+    if isinstance(recipe.model, KneserNeyRecipe):
+        counted = KneserNey.fit(
+            train, order=recipe.model.order, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos
+        )
+        yield started(counted.parameters)
+        yield counted
+        return
+    # Imported here: torch takes a second and more to import, and the n-gram models do without.
+    from ml.models.recurrent import RecurrentNetwork  # noqa: PLC0415
+    from ml.models.recurrent_stepper import RecurrentLanguageModel  # noqa: PLC0415
+    from ml.training.loop import Corpus, Loop, seed_all  # noqa: PLC0415
+
+    seed_all(request.seed)
+    network = RecurrentNetwork(recipe.model, vocabulary_size=tokenizer.vocabulary_size)
+    yield started(sum(weight.numel() for weight in network.parameters()))
+    if recipe.training is None:
+        raise AssertionError("a recurrent preset says how it is trained")
+    yield from Loop(
+        network,
+        Corpus(train=train, valid=valid, eos=tokenizer.eos),
+        recipe=recipe.training,
+        epochs=request.epochs,
+        minutes=request.minutes,
+        seed=request.seed,
+        directory=directory / CHECKPOINT,
+        stop=stop,
+    ).run()
+    yield RecurrentLanguageModel(network.arrays(), cell=recipe.model.cell, eos=tokenizer.eos)
+
+
+def _started(splits: Splits, *, tokens: dict[str, int], tokenizer: Tokenizer) -> Callable[[int], events.Started]:
+    posts = {"train": len(splits.train), "valid": len(splits.valid), "test": len(splits.test)}
+    return lambda parameters: events.Started(
+        posts=posts, tokens=tokens, vocabulary_size=tokenizer.vocabulary_size, parameters=parameters
+    )
+
+
+def _evaluations(
+    model: LanguageModel, tokenizer: Tokenizer, splits: Splits, *, champion: str | None, seed: int
+) -> Iterator[events.Evaluated]:
+    """The candidate on all three splits (of train as many posts as validation has), the champion on validation."""
+    seen = list(splits.train)
+    random.Random(seed).shuffle(seen)  # noqa: S311  a sample of posts, no secret
+    tasks = [
+        ("candidate", "train", model, tokenizer, seen[: len(splits.valid)]),
+        ("candidate", "valid", model, tokenizer, splits.valid),
+        ("candidate", "test", model, tokenizer, splits.test),
+    ]
+    if champion is not None:
+        served = artifact.load(Path(champion))
+        tasks.append(("champion", "valid", served.model, served.tokenizer, splits.valid))
+    # A stream is read a token at a time, so one split keeps one core busy: several of them keep all.
+    with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
+        yield from pool.map(lambda task: _evaluated(*task), tasks)
+
+
+def _evaluated(who: str, split: str, model: LanguageModel, tokenizer: Tokenizer, posts: Any) -> events.Evaluated:
+    score = evaluate(model, tokenizer, posts)
+    return events.Evaluated(
+        model=who,
+        split=split,
+        nats=score.nats,
+        tokens=score.tokens,
+        bytes=score.bytes,
+        perplexity=score.perplexity,
+        bits_per_byte=score.bits_per_byte,
+    )
+
+
+def _config(recipe: Preset, request: Request) -> dict[str, object]:
+    """What the artifact says of its making."""
+    try:
+        code = version("mynah")
+    except PackageNotFoundError:
+        code = "unknown"
+    return {
+        "preset": recipe.name,
+        "recipe": asdict(recipe),
+        "seed": request.seed,
+        "minutes": request.minutes,
+        "epochs": request.epochs,
+        "code_version": code,
+    }
