@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from ml import artifact, preset
-from ml.errors import ConfigError, CorpusTooSmall, MlError, TrainingDiverged
+from ml.errors import ConfigError, CorpusTooSmall, Interrupted, MlError, TrainingDiverged
 from ml.evaluation import evaluate
 from ml.process import die_with_parent
 from ml.sampling.controls import Controls
@@ -53,11 +53,8 @@ def _train(arguments: argparse.Namespace) -> int:
         slug = next((slug for kind, slug in SLUGS.items() if isinstance(error, kind)), "training-failed")
         tell(events.Failed(type=slug, detail=str(error)))
         return FAILED
-    except Exception as error:
-        # By name: importing the loop would import torch, which the n-gram models do without.
-        if type(error).__name__ == "Interrupted":
-            return STOPPED
-        raise
+    except Interrupted:
+        return STOPPED
     return SUCCESS
 
 

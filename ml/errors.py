@@ -36,3 +36,7 @@ class TrainingDiverged(MlError):
 
 class SamplingError(MlError):
     """The controls leave no sentence to draw."""
+
+
+class Interrupted(Exception):
+    """A training was asked to stop and has written its checkpoint. No error: it goes on when it is run again."""

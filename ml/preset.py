@@ -97,7 +97,8 @@ def load(name: str, overrides: Mapping[str, object] | None = None) -> Preset:
     data: dict[str, Any] = tomllib.loads((files("ml") / "presets" / f"{name}.toml").read_text())
     for key, value in (overrides or {}).items():
         section, _, field = key.partition(".")
-        if field not in data.get(section, {}):
+        table = data.get(section)
+        if not isinstance(table, dict) or field not in table or field == "family":
             raise ConfigError(f"Preset {name} has no {key!r} to override.")
         data[section][field] = value
     recurrent = data["model"].pop("family") == RecurrentRecipe.family
@@ -128,7 +129,16 @@ def _read(kind: type[Recipe], values: Mapping[str, object], section: str) -> Rec
         raise ConfigError(f"{section} has no {', '.join(sorted(unknown))}; it has {', '.join(wanted)}.")
     if missing := {name for name, field in wanted.items() if field.default is MISSING} - values.keys():
         raise ConfigError(f"{section} lacks {', '.join(sorted(missing))}.")
+    for name, value in values.items():
+        _check_type(f"{section}.{name}", value, wanted[name].type)
     return kind(**values)
+
+
+def _check_type(key: str, value: object, wanted: Any) -> None:
+    """A whole number serves as a float; true and false are no numbers."""
+    allowed = (int, float) if wanted is float else (wanted,)
+    good = isinstance(value, allowed) and isinstance(value, bool) == (wanted is bool)
+    _check(good, key, value, f"of type {wanted.__name__}")
 
 
 def _check(good: bool, key: str, value: object, allowed: str) -> None:

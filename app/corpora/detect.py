@@ -2,19 +2,16 @@
 
 import codecs
 import csv
-import json
 import re
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import AnyStr, Final
 
 from app.corpora.errors import EmptyCorpus, UnknownFormat
 from app.corpora.importers import Format, columns, twitter_archive, zip_members
 from app.corpora.importers.decoded_text import CHUNK_BYTES, encoding_of
 
 _SAMPLE_BYTES: Final = CHUNK_BYTES
-_SAMPLE_RECORDS: Final = 20
 
 # What people upload by mistake, named so that the answer can say what to do. Only for the message.
 _KNOWN_BYTES: Final = (
@@ -33,10 +30,13 @@ _KNOWN_TEXTS: Final = (
 )
 _FORMATS: Final = "plain text (a post a line), JSON Lines, CSV with a header, or a Twitter archive of 2012-2018"
 
+_KNOWN_COLUMNS: Final = frozenset((*columns.TEXT, *columns.ID, *columns.DATE, *columns.REPOST))
+
 # Text has tabs, line breaks, and now and then a stray one of the others; a picture or a database is full of them.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _CONTROL_SHARE_LIMIT: Final = 0.02
 
+_QUOTED: Final = re.compile(r'".+"\n')
 _JSON_OBJECT: Final = re.compile(r'\{\s*(?:"|\}\s*$)', re.MULTILINE)
 
 
@@ -57,3 +57,60 @@ def detect(path: Path) -> Format:
         raise EmptyCorpus("The file is empty. Check that it was saved and sent completely.")
     _refuse(_KNOWN_TEXTS, start)
     return _detect_text(start)
+
+
+def _decode(head: bytes) -> str:
+    """The sample as text, with marks where it is broken. Raises UnknownFormat for what was never meant as text."""
+    encoding, mark_bytes = encoding_of(head)
+    # Without "final": the sample may end inside a character.
+    text = codecs.getincrementaldecoder(encoding)("replace").decode(head[mark_bytes:])
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if len(_CONTROL.findall(text)) > _CONTROL_SHARE_LIMIT * len(text) or encoding.startswith("utf-32"):
+        raise _unknown("not text")
+    return text
+
+
+def _refuse(known: Iterable[tuple[re.Pattern[AnyStr], str]], start: AnyStr) -> None:
+    for pattern, kind in known:
+        if pattern.match(start):
+            raise _unknown(kind)
+
+
+def _unknown(kind: str) -> UnknownFormat:
+    return UnknownFormat(f"The file is {kind}. What can be read is {_FORMATS}, in UTF-8; convert it to one of these.")
+
+
+def _detect_text(text: str) -> Format:
+    if text.startswith(twitter_archive.SCRIPT_START):
+        return Format.TWITTER_ARCHIVE
+    if _JSON_OBJECT.match(text):
+        return Format.JSONL
+    return Format.CSV if _is_table(text) else Format.PLAIN_TEXT
+
+
+def _is_table(text: str) -> bool:
+    """Whether the first line is a header: it names two columns that we know, or one and the lines below fit it."""
+    header_line, _, rest = text.partition("\n")
+    delimiter = columns.delimiter_of(header_line)
+    header = columns.split_line(header_line, delimiter)
+    known = {columns.normalised(name) for name in header} & _KNOWN_COLUMNS
+    if len(header) > 1:
+        return len(known) > 1 or (bool(known) and _has_width(rest, len(header), delimiter))
+    return bool(known) and _is_quoted_column(text)
+
+
+def _has_width(rest: str, width: int, delimiter: str) -> bool:
+    widths = [len(record) for record in csv.reader(_sample_lines(rest), delimiter=delimiter) if record]
+    return 2 * widths.count(width) >= len(widths)
+
+
+def _is_quoted_column(text: str) -> bool:
+    """A single column is a table when its fields are quoted as in one; else it is plain text below a title."""
+    sample_lines = _sample_lines(text)
+    quoted = any(_QUOTED.fullmatch(line) for line in sample_lines)
+    return quoted and all(len(record) < 2 for record in csv.reader(sample_lines))
+
+
+def _sample_lines(text: str) -> list[str]:
+    """The lines with their ends; the last one may be cut."""
+    return [line + "\n" for line in text.split("\n")]

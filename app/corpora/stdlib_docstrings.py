@@ -6,53 +6,87 @@ import sysconfig
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-# Not prose, or not about Python's library.
-SKIPPED_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "encodings", "__pycache__"}
-SHORTEST, LONGEST = 25, 280
+SHORTEST_CHARACTERS: Final = 20
+LONGEST_CHARACTERS: Final = 280
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
-_PROSE = re.compile(r"[A-Z][^\n]*[a-z][^\n]*[.!?]")
-# Code, tables, doctests and markup are told by what prose does not hold.
-_NOT_PROSE = re.compile(r">>>|\.\.\.|::|[{}<>|\\=_]{2}|^\W*$|\s{3}|\t")
+# Not the library itself, or not prose about it.
+_SKIPPED_FOLDERS: Final = frozenset(
+    {
+        "__pycache__",
+        "dist-packages",
+        "encodings",
+        "idlelib",
+        "lib2to3",
+        "pydoc_data",
+        "site-packages",
+        "test",
+        "tests",
+        "turtledemo",
+    }
+)
+
+# What lists, headings, markup, examples and descriptions of parameters begin with.
+_NO_PROSE_LINE: Final = re.compile(r"\s|[-*+@#|=~:>.]|[0-9]+[.)]\s|\w+\s*(?:--?|:|=|->)\s|\w+\(.*\)\s*(?:->|:|$)")
+# What code and tables hold, and prose does not.
+_NO_PROSE: Final = re.compile(r">>>|::|->|==|:\w+:`|\.\. |[{}<>|\\=~^%$\t]|__|   |\\n|[^\W\d_]\(self")
+
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!cf\.)(?<!vs\.)(?<!etc\.)\s+(?=[A-Z\"'`(])")
+_SENTENCE: Final = re.compile(r"[A-Z][\w'\"`]*,?(?: [^\s]+){2,}[a-z0-9)'\"`]\.")
+_PAIRS: Final = (("(", ")"), ("[", "]"), ("“", "”"))
 
 
 def sentences() -> Iterator[str]:
-    """Sentences of prose, each once, in an order that depends on the library alone."""
+    """Sentences of prose, each once, in an order that depends on the library alone.
+
+    None where Python came without its sources. Nothing of what is read is imported or run.
+    """
+    library = Path(sysconfig.get_path("stdlib"))
     seen: set[str] = set()
-    for path in sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py")):
-        if SKIPPED_FOLDERS.isdisjoint(path.parts):
-            for sentence in _sentences_of(path):
-                if sentence not in seen:
-                    seen.add(sentence)
-                    yield sentence
+    for path in sorted(library.rglob("*.py")):
+        if _SKIPPED_FOLDERS.isdisjoint(path.relative_to(library).parts):
+            for docstring in _docstrings(path):
+                for sentence in sentences_in(docstring):
+                    if sentence not in seen:
+                        seen.add(sentence)
+                        yield sentence
 
 
-def _sentences_of(path: Path) -> Iterator[str]:
+def sentences_in(docstring: str) -> Iterator[str]:
+    """The whole sentences of its paragraphs of prose, each in one line."""
+    for paragraph in re.split(r"\n\s*\n", docstring.strip()):
+        if not _is_prose(paragraph):
+            continue
+        for sentence in _SENTENCE_END.split(" ".join(paragraph.split())):
+            if _is_whole(sentence):
+                yield sentence
+
+
+def _docstrings(path: Path) -> list[str]:
     try:
         with warnings.catch_warnings():
             # Old escapes in somebody's string are not ours to report.
-            warnings.simplefilter("ignore", SyntaxWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore")
             tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, OSError):
         # Some files of the library are broken on purpose, and a system may keep some from us: the others suffice.
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from _sentences_in(ast.get_docstring(node) or "")
-
-
-def _sentences_in(docstring: str) -> Iterator[str]:
-    for paragraph in re.split(r"\n\s*\n", docstring):
-        if _is_prose(paragraph):
-            text = re.sub(r"\s+", " ", paragraph).strip()
-            for sentence in _SENTENCE_END.split(text):
-                if SHORTEST <= len(sentence) <= LONGEST and _PROSE.fullmatch(sentence):
-                    yield sentence
+        return []
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, documented)]
 
 
 def _is_prose(paragraph: str) -> bool:
     """Flush lines of words: an indented block is code, a table or a list of parameters."""
-    lines = paragraph.strip("\n").split("\n")
-    return not any(line.startswith((" ", "-", "*", "@", "#")) or _NOT_PROSE.search(line) for line in lines)
+    return not any(_NO_PROSE_LINE.match(line) for line in paragraph.split("\n")) and not _NO_PROSE.search(paragraph)
+
+
+def _is_whole(sentence: str) -> bool:
+    return (
+        SHORTEST_CHARACTERS <= len(sentence) <= LONGEST_CHARACTERS
+        and sentence.isascii()
+        and _SENTENCE.fullmatch(sentence) is not None
+        and sentence.count('"') % 2 == 0
+        and sentence.count("`") % 2 == 0
+        and all(sentence.count(opening) == sentence.count(closing) for opening, closing in _PAIRS)
+    )

@@ -28,8 +28,8 @@ from ml.language_model import FloatArray, TokenArray
 FILE_NAME: Final = "kneser_ney.safetensors"
 FORMAT: Final = "1"
 
-# Where a corpus is too small to estimate discounts from (no n-gram seen once, twice, three or four times, or an
-# estimate outside 0 < D(c) <= c), these are taken for that order; they are KenLM's for the same case.
+# Where a corpus is too small to estimate discounts from (no n-gram with count 1, 2, 3 or 4, or an estimate that is not
+# positive), these are taken for that order; they are what KenLM falls back to.
 FALLBACK_DISCOUNTS: Final = (0.5, 1.0, 1.5)
 
 _UNSEEN: Final = -1
@@ -149,7 +149,7 @@ class KneserNey:
             rows = np.flatnonzero(contexts >= 0)
             found.append((level, rows, contexts[rows], weights[rows]))
             weights[rows] *= level.backoff[contexts[rows]]
-        # float64: in a high order the weights of many well-known contexts multiply to less than float32 can hold.
+        # float64: the weights of several well-known contexts multiply to numbers too small for float32 to hold well.
         probabilities = np.multiply.outer(weights, self._unigrams.astype(np.float64))  # [B, V]
         for level, rows, contexts, weight in found:
             lengths = level.starts[contexts + 1] - level.starts[contexts]

@@ -75,7 +75,7 @@ def _decode_entity(match: re.Match[str]) -> str:
 
 def remove_links(text: str) -> str:
     """Drop links, and what is left of one that was cut off at the end."""
-    return _CUT_LINK.sub("", _LINK.sub(" ", text))
+    return _CUT_LINK.sub("", _LINK.sub("", text))
 
 
 def collapse_blanks(text: str) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ml.errors import TrainingDiverged
+from ml.errors import Interrupted, TrainingDiverged
 from ml.language_model import TokenArray
 from ml.models.recurrent import NetworkState, RecurrentNetwork, detached, flattened, unflattened
 from ml.preset import TrainingRecipe
@@ -24,10 +24,6 @@ from ml.training.optimizers import adamw, one_cycle
 
 PROGRESS_SECONDS = 1.0
 CHECKPOINT_SECONDS = 20.0
-
-
-class Interrupted(Exception):
-    """Asked to stop; the checkpoint is written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +88,13 @@ class Loop:
 
     def _is_over(self) -> bool:
         position = self._position
-        planned = position.total_steps is not None and position.step >= position.total_steps
-        return planned or position.stale >= self._recipe.patience
+        # A pass that was cut after its last step still lacks its validation.
+        between_passes = position.window == 0
+        return between_passes and (self._is_planned_end() or position.stale >= self._recipe.patience)
+
+    def _is_planned_end(self) -> bool:
+        total_steps = self._position.total_steps
+        return total_steps is not None and self._position.step >= total_steps
 
     def _epoch(self) -> Iterator[Progress | Epoch]:
         position = self._position
@@ -105,6 +106,8 @@ class Loop:
         self._network.train()
         told_at = saved_at = time.monotonic()
         for inputs, targets in columns.windows(self._recipe.window, start=position.window):
+            if self._is_planned_end():
+                break
             began_at = time.monotonic()
             self._step(torch.from_numpy(inputs), torch.from_numpy(targets))
             self._measure(time.monotonic() - began_at)
@@ -117,8 +120,6 @@ class Loop:
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 saved_at = time.monotonic()
                 self._save()
-            if position.total_steps is not None and position.step >= position.total_steps:
-                break
         yield self._end_of_epoch()
         self._save()
 

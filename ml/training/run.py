@@ -9,7 +9,6 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -96,9 +95,16 @@ def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterato
     )
     results: list[Event] = list(_evaluations(model, tokenizer, splits, champion=request.champion, seed=request.seed))
     results.append(events.Finished(artifact=ARTIFACT, parameters=model.parameters))
-    (directory / RESULTS).write_text("".join(events.to_line(event) + "\n" for event in results))
+    _write_whole(directory / RESULTS, "".join(events.to_line(event) + "\n" for event in results))
     shutil.rmtree(directory / CHECKPOINT, ignore_errors=True)
     yield from results
+
+
+def _write_whole(path: Path, content: str) -> None:
+    """The results are there completely or not at all: a child may be killed between two bytes."""
+    arriving = path.with_name(f".{path.name}.arriving")
+    arriving.write_text(content)
+    arriving.replace(path)
 
 
 def _splits(directory: Path) -> Splits:
@@ -184,9 +190,9 @@ def _evaluations(
     if champion is not None:
         served = artifact.load(Path(champion))
         tasks.append(("champion", "valid", served.model, served.tokenizer, splits.valid))
-    # A stream is read a token at a time, so one split keeps one core busy: several of them keep all.
-    with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
-        yield from pool.map(lambda task: _evaluated(*task), tasks)
+    # In turn: threads of ours would only fight with those of the matrix products.
+    for task in tasks:
+        yield _evaluated(*task)
 
 
 def _evaluated(who: str, split: str, model: LanguageModel, tokenizer: Tokenizer, posts: Any) -> events.Evaluated:

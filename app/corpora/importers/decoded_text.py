@@ -88,7 +88,7 @@ def _broken_encoding(
 
 
 def lines(texts: Iterable[str], *, within: str = "") -> Iterator[tuple[int, str]]:
-    """Lines, numbered from 1, without their ends. Raises LineTooLong before it holds more than a little over the limit."""
+    """Lines, numbered from 1, without their ends. Raises LineTooLong as soon as what it holds is over the limit."""
     number = 1
     rest = ""
     for text in texts:

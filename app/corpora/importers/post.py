@@ -34,7 +34,7 @@ class ExclusionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One post as it was posted: entities decoded, links and line breaks kept.
+    """One post as it was posted, with entities decoded; links and line breaks are kept.
 
     created_at: in UTC. position: the place in the file, for people ("line 12").
     """
@@ -62,7 +62,8 @@ def to_post(
     """
     if not isinstance(text, str):
         return Excluded(ExclusionReason.NO_TEXT_FIELD, position)
-    text = storable(decode_entities(decode_entities(text)))  # archives exist whose text was encoded twice
+    # Twice, as some exports encode twice. Blanks around a post are the file's: no platform keeps them.
+    text = storable(decode_entities(decode_entities(text))).strip()
     reason = _exclusion(text, reposted=reposted)
     if reason is not None:
         return Excluded(reason, position)
@@ -77,7 +78,7 @@ def storable(text: str) -> str:
 def _exclusion(text: str, *, reposted: bool) -> ExclusionReason | None:
     if reposted or is_repost(text):
         return ExclusionReason.REPOST
-    if not text.strip():
+    if not text:
         return ExclusionReason.EMPTY
     if len(text) > TEXT_LIMIT_CHARACTERS:
         return ExclusionReason.TOO_LONG

@@ -1,4 +1,4 @@
-"""The archive that Twitter gave out from 2012 to 2018: a zip with a script of tweets for each month, or one such script.
+"""The archive that Twitter gave out from 2012 to 2018: a zip with a script of tweets a month, or one such script.
 
 Archives since 2018 (`data/tweets.js`) are another format.
 """
@@ -25,6 +25,7 @@ _JUNK_FOLDER: Final = "__MACOSX/"
 
 _ASSIGNMENT: Final = re.compile(r"\s*Grailbird\.data\.tweets_[0-9]{4}_[0-9]{2}\s*=\s*\[")
 _ASSIGNMENT_LIMIT_CHARACTERS: Final = 2**12
+_NO_BLANK: Final = re.compile(r"[^ \t\n\r]")
 _LONGEST_TOKEN_CHARACTERS: Final = len('"\\ud83d\\ude00"')
 _DECODER: Final = json.JSONDecoder()
 
@@ -141,13 +142,12 @@ class _Script:
 
     def next_character(self) -> str:
         """The next that is no blank; empty at the end."""
-        while True:
-            while self._text[self._place : self._place + 1].isspace():
-                self._place += 1
-            if self._place < len(self._text):
-                return self._text[self._place]
+        while (found := _NO_BLANK.search(self._text, self._place)) is None:
+            self._place = len(self._text)
             if not self._read_on():
                 return ""
+        self._place = found.start()
+        return found.group()
 
     def skip_character(self) -> None:
         self._place += 1

@@ -1,0 +1,271 @@
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from ml.errors import ArtifactError, ConfigError, CorpusTooSmall
+from ml.language_model import TokenArray
+from ml.models.kneser_ney import FALLBACK_DISCOUNTS, KneserNey, KneserNeyState, discounts
+from ml.text.posts import read_posts
+from ml.text.words import WordTokenizer
+
+EOS, V = 0, 30
+START = -7
+
+
+def random_tokens(seed: int, *, posts: int) -> TokenArray:
+    """Posts of a skewed, history-dependent toy language; ids near V-1 are never said."""
+    source = np.random.default_rng(seed)
+    tokens: list[int] = []
+    for _ in range(posts):
+        word = int(source.integers(1, 5))
+        for _ in range(int(source.integers(0, 12))):
+            word = min(1 + (word * 3 + int(source.geometric(0.35))) % 40, V - 4)
+            tokens.append(word)
+        tokens.append(EOS)
+    return np.array(tokens, dtype=np.int64)
+
+
+def sentences(tokens: TokenArray) -> Iterator[list[int]]:
+    sentence: list[int] = []
+    for token in tokens.tolist():
+        sentence.append(token)
+        if token == EOS:
+            yield sentence
+            sentence = []
+
+
+class SlowKneserNey:
+    """The equations of Chen & Goodman 1999 with dictionaries, one n-gram at a time."""
+
+    def __init__(self, tokens: TokenArray, order: int) -> None:
+        self.order = order
+        raw: dict[tuple[int, ...], int] = defaultdict(int)
+        for sentence in sentences(tokens):
+            padded = [START, *sentence]
+            for end in range(2, len(padded) + 1):
+                for k in range(1, min(order, end) + 1):
+                    raw[tuple(padded[end - k : end])] += 1
+        before: dict[tuple[int, ...], set[int]] = defaultdict(set)
+        for gram in raw:
+            before[gram[1:]].add(gram[0])
+        self.counts = {
+            gram: count if len(gram) == order or gram[0] == START else len(before[gram]) for gram, count in raw.items()
+        }
+        self.discounts = {k: self.estimate(k) for k in range(1, order + 1)}
+
+    def estimate(self, k: int) -> tuple[float, float, float]:
+        of_order = [count for gram, count in self.counts.items() if len(gram) == k]
+        n1, n2, n3, n4 = (of_order.count(c) for c in (1, 2, 3, 4))
+        if not all((n1, n2, n3, n4)):
+            return (0.5, 1.0, 1.5)
+        y = n1 / (n1 + 2 * n2)
+        d = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
+        return d if min(d) > 0 else (0.5, 1.0, 1.5)
+
+    def probability(self, word: int, context: tuple[int, ...]) -> float:
+        following = {gram[-1]: c for gram, c in self.counts.items() if gram[:-1] == context}
+        lower = self.probability(word, context[1:]) if context else 1 / V
+        total = sum(following.values())
+        if not total:
+            return lower
+        d = (0.0, *self.discounts[len(context) + 1])
+        left_over = sum(d[min(c, 3)] for c in following.values()) / total
+        count = following.get(word, 0)
+        return (count - d[min(count, 3)]) / total + left_over * lower
+
+    def score(self, tokens: TokenArray) -> list[float]:
+        result = []
+        for sentence in sentences(tokens):
+            padded = [START, *sentence]
+            for end in range(1, len(padded)):
+                context = tuple(padded[max(0, end - self.order + 1) : end])
+                result.append(math.log(self.probability(padded[end], context)))
+        return result
+
+
+def fit(tokens: TokenArray, order: int) -> KneserNey:
+    return KneserNey.fit(tokens, order=order, vocabulary_size=V, eos=EOS)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("posts", [1, 12, 60])
+def test_scores_are_those_of_the_equations(order: int, posts: int) -> None:
+    train, test = random_tokens(1, posts=posts), random_tokens(2, posts=15)
+    np.testing.assert_allclose(fit(train, order).score(test), SlowKneserNey(train, order).score(test), atol=1e-5)
+
+
+def test_the_comparison_with_the_equations_covers_estimated_discounts_and_fallbacks() -> None:
+    tokens = random_tokens(1, posts=60)
+    estimates = [SlowKneserNey(tokens, 3).estimate(k) for k in (1, 2, 3)]
+    assert any(estimate != FALLBACK_DISCOUNTS for estimate in estimates)
+    assert SlowKneserNey(random_tokens(1, posts=1), 3).estimate(1) == FALLBACK_DISCOUNTS
+
+
+def read_one_by_one(model: KneserNey, tokens: TokenArray) -> NDArray[np.float32]:
+    """[T, V]: what the model expected before each token."""
+    state, previous, rows = model.initial_state(1), EOS, []
+    for token in tokens.tolist():
+        log_probs, state = model.step(np.array([previous]), state)
+        rows.append(log_probs[0])
+        previous = token
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_each_step_is_a_distribution_and_agrees_with_the_score(order: int) -> None:
+    model, test = fit(random_tokens(1, posts=60), order), random_tokens(2, posts=20)
+    log_probs = read_one_by_one(model, test)
+    assert log_probs.dtype == np.float32
+    np.testing.assert_allclose(np.exp(log_probs.astype(np.float64)).sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(log_probs[np.arange(len(test)), test], model.score(test), atol=1e-5)
+
+
+def test_a_row_is_the_same_alone_and_in_a_batch_whose_rows_are_taken_and_joined() -> None:
+    model = fit(random_tokens(1, posts=60), 4)
+    _, state = model.step(np.full(3, EOS), model.initial_state(3))
+    together, state = model.step(np.array([3, 9, 4]), state)
+    for row, token in enumerate((3, 9, 4)):
+        _, alone = model.step(np.array([EOS]), model.initial_state(1))
+        log_probs, _ = model.step(np.array([token]), alone)
+        np.testing.assert_array_equal(log_probs[0], together[row])
+    swapped = KneserNeyState.join(
+        [state.take(np.array([2, 2])), state.take(np.array([0])), state.take(np.array([], int))]
+    )
+    np.testing.assert_array_equal(swapped.grams, state.grams[[2, 2, 0]])
+
+
+def test_a_state_is_not_changed_by_reading_on_from_it() -> None:
+    model = fit(random_tokens(1, posts=60), 4)
+    _, state = model.step(np.array([EOS]), model.initial_state(1))
+    before = state.grams.copy()
+    model.step(np.array([3]), state)
+    np.testing.assert_array_equal(state.grams, before)
+
+
+def test_nothing_before_eos_is_remembered() -> None:
+    model = fit(random_tokens(1, posts=60), 5)
+    tokens = random_tokens(2, posts=5)
+    alone = np.concatenate([model.score(np.array(sentence)) for sentence in sentences(tokens)])
+    np.testing.assert_array_equal(model.score(tokens), alone)
+
+
+@pytest.mark.parametrize("tokens", [[EOS], [EOS, EOS], [3, EOS], [3, 3, 3, 3, EOS], [3, EOS] * 5000])
+@pytest.mark.parametrize("order", [1, 3, 12])
+def test_the_smallest_corpora_leave_every_token_a_probability(tokens: list[int], order: int) -> None:
+    model = fit(np.array(tokens), order)
+    log_probs = read_one_by_one(model, np.array([3, 5, 3, 3, EOS, EOS, 3]))
+    assert np.isfinite(log_probs).all()
+    np.testing.assert_allclose(np.exp(log_probs.astype(np.float64)).sum(axis=1), 1, atol=1e-5)
+
+
+def test_an_empty_text_has_an_empty_score() -> None:
+    assert fit(random_tokens(1, posts=9), 3).score(np.array([], dtype=np.int64)).shape == (0,)
+
+
+def test_discounts_are_estimated_from_counts_of_counts() -> None:
+    counts = np.repeat([1, 2, 3, 4, 9], [100, 40, 20, 12, 7])
+    y = 100 / 180
+    assert discounts(counts) == pytest.approx((1 - 2 * y * 0.4, 2 - 3 * y * 0.5, 3 - 4 * y * 0.6))
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3, 4])
+def test_discounts_fall_back_where_a_count_of_counts_is_missing(missing: int) -> None:
+    counts = np.array([count for count in (1, 1, 2, 3, 4, 5) if count != missing])
+    assert discounts(counts) == FALLBACK_DISCOUNTS
+
+
+def test_discounts_fall_back_where_the_estimate_is_not_positive() -> None:
+    assert discounts(np.repeat([1, 2, 3, 4], [10, 1, 9, 1])) == FALLBACK_DISCOUNTS
+
+
+def test_what_cannot_be_counted_is_refused() -> None:
+    with pytest.raises(ConfigError, match="order is 0"):
+        fit(np.array([1, EOS]), 0)
+    with pytest.raises(CorpusTooSmall):
+        fit(np.array([], dtype=np.int64), 3)
+    for tokens in ([1, 2], [V, EOS], [-1, EOS]):
+        with pytest.raises(ValueError, match="must be ids below"):
+            fit(np.array(tokens), 3)
+
+
+@pytest.mark.parametrize("order", [1, 2, 5])
+def test_a_saved_model_is_the_same_when_loaded(order: int, tmp_path: Path) -> None:
+    model, test = fit(random_tokens(1, posts=60), order), random_tokens(2, posts=20)
+    model.save(tmp_path)
+    loaded = KneserNey.load(tmp_path)
+    np.testing.assert_array_equal(loaded.score(test), model.score(test))
+    assert (loaded.order, loaded.vocabulary_size, loaded.parameters) == (order, V, model.parameters)
+    arrays = load_file(tmp_path / "kneser_ney.safetensors")
+    assert model.parameters == sum(array.size for array in arrays.values())
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not tensors at all"])
+def test_a_missing_or_broken_file_is_refused(content: bytes | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "kneser_ney.safetensors").write_bytes(content)
+    with pytest.raises(ArtifactError, match="cannot be read as n-gram tables"):
+        KneserNey.load(tmp_path)
+
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+
+ALTERATIONS: dict[str, Callable[[Arrays], Arrays]] = {
+    "keys out of order": lambda a: a | {"keys.2": a["keys.2"][::-1].copy()},
+    "a key beyond the contexts": lambda a: a | {"keys.3": a["keys.3"] + 10**9},
+    "a negative key": lambda a: a | {"keys.3": a["keys.3"] - 10**9},
+    "keys of another type": lambda a: a | {"keys.2": a["keys.2"].astype(np.float32)},
+    "too few probabilities": lambda a: a | {"discounted.2": a["discounted.2"][:-1]},
+    "probabilities that do not sum to one": lambda a: a | {"discounted.3": a["discounted.3"] * 2},
+    "unigrams that do not sum to one": lambda a: a | {"unigrams": a["unigrams"] * 2},
+    "unigrams in two dimensions": lambda a: a | {"unigrams": a["unigrams"].reshape(2, -1)},
+    "no unigrams": lambda a: a | {"unigrams": a["unigrams"][:0]},
+    "a number that is none": lambda a: a | {"backoff.2": a["backoff.2"] * np.float32(math.nan)},
+    "a level missing": lambda a: {name: array for name, array in a.items() if name != "backoff.3"},
+}
+
+
+@pytest.mark.parametrize("alteration", ALTERATIONS)
+def test_tables_altered_into_nonsense_are_refused(alteration: str, tmp_path: Path) -> None:
+    fit(random_tokens(1, posts=60), 3).save(tmp_path)
+    path = tmp_path / "kneser_ney.safetensors"
+    altered = ALTERATIONS[alteration](load_file(path))
+    save_file(altered, path, metadata={"format": "1", "order": "3", "eos": str(EOS)})
+    with pytest.raises(ArtifactError):
+        KneserNey.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"format": "2"},
+        {"format": "1", "order": "3"},
+        {"format": "1", "order": "x", "eos": "0"},
+        {"format": "1", "order": "4", "eos": "0"},
+        {"format": "1", "order": "3", "eos": "99"},
+    ],
+)
+def test_a_header_that_does_not_fit_the_tables_is_refused(metadata: dict[str, str], tmp_path: Path) -> None:
+    fit(random_tokens(1, posts=60), 3).save(tmp_path)
+    path = tmp_path / "kneser_ney.safetensors"
+    save_file(load_file(path), path, metadata=metadata)
+    with pytest.raises(ArtifactError):
+        KneserNey.load(tmp_path)
+
+
+def test_penn_treebank_has_the_published_perplexity(benchmark_data: Path) -> None:
+    train = read_posts(benchmark_data / "ptb" / "ptb.train.txt")
+    tokenizer = WordTokenizer.learn(train, vocabulary_size=10_000)
+    tokens = tokenizer.encode_posts(train)
+    assert (tokenizer.vocabulary_size, len(tokens)) == (10_000, 929_589)
+    model = KneserNey.fit(tokens, order=5, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos)
+    test = tokenizer.encode_posts(read_posts(benchmark_data / "ptb" / "ptb.test.txt"))
+    assert len(test) == 82_430
+    assert math.exp(-model.score(test).mean(dtype=np.float64)) == pytest.approx(141.2, abs=0.2)

@@ -1,0 +1,239 @@
+"""`python -m ml` as others run it: a process, its lines and its exit code."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ml import artifact
+from ml.training import events, run
+
+TINY: dict[str, object] = {
+    "model.hidden_size": 12,
+    "model.embedding_size": 8,
+    "text.vocabulary_size": 300,
+    "training.columns": 4,
+    "training.window": 10,
+}
+
+
+def ml(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ml", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def prepare(directory: Path, posts: Sequence[str], *, request: run.Request) -> Path:
+    """A directory as the service prepares it."""
+    run.write_request(directory, request)
+    (directory / "posts.jsonl").write_text("".join(json.dumps({"text": post}) + "\n" for post in posts))
+    return directory
+
+
+def told(output: str) -> list[events.Event]:
+    return [events.from_line(line) for line in output.splitlines()]
+
+
+def evaluated(happened: Sequence[events.Event]) -> dict[tuple[str, str], events.Evaluated]:
+    return {(event.model, event.split): event for event in happened if isinstance(event, events.Evaluated)}
+
+
+def request_of(preset_name: str, *, epochs: int | None = None, champion: Path | None = None) -> run.Request:
+    overrides = {} if preset_name == "kneser-ney" else TINY
+    return run.Request(
+        preset=preset_name,
+        seed=1,
+        epochs=epochs,
+        champion=None if champion is None else str(champion),
+        overrides=overrides,
+    )
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory, small_corpus: list[str]) -> Path:
+    """The directory of a finished n-gram training."""
+    directory = prepare(tmp_path_factory.mktemp("counted"), small_corpus, request=request_of("kneser-ney"))
+    assert ml("train", directory).returncode == 0
+    return directory
+
+
+def test_a_training_tells_its_start_its_scores_and_its_end(tmp_path: Path, small_corpus: list[str]) -> None:
+    directory = prepare(tmp_path, small_corpus, request=request_of("kneser-ney"))
+    done = ml("train", directory, "--json", "--die-with-parent")
+    assert (done.returncode, done.stderr) == (0, "")
+    happened = told(done.stdout)
+    assert isinstance(happened[0], events.Started)
+    assert list(evaluated(happened)) == [("candidate", "train"), ("candidate", "valid"), ("candidate", "test")]
+    last = happened[-1]
+    assert isinstance(last, events.Finished)
+    assert artifact.load(directory / last.artifact).model.parameters == last.parameters
+
+
+def test_counting_n_grams_never_imports_torch(tmp_path: Path, small_corpus: list[str]) -> None:
+    prepare(tmp_path, small_corpus, request=request_of("kneser-ney"))
+    program = (
+        "import sys; from pathlib import Path; from ml import __main__; from ml.training import run;"
+        " list(run.run(Path(sys.argv[1]))); sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_finished_training_tells_its_results_again(counted: Path) -> None:
+    first, again = ml("train", counted), ml("train", counted)
+    assert first.stdout == again.stdout
+    assert [type(event) for event in told(again.stdout)] == [events.Evaluated] * 3 + [events.Finished]
+
+
+@pytest.mark.parametrize("preset_name", ["elman", "lstm"])
+def test_a_recurrent_preset_trains_and_meets_the_champion(
+    preset_name: str, tmp_path: Path, small_corpus: list[str], counted: Path
+) -> None:
+    request = request_of(preset_name, epochs=2, champion=counted / "artifact")
+    done = ml("train", prepare(tmp_path, small_corpus, request=request))
+    assert (done.returncode, done.stderr) == (0, "")
+    happened = told(done.stdout)
+    assert [event.epoch for event in happened if isinstance(event, events.Epoch)] == [1, 2]
+    champion = evaluated(happened)["champion", "valid"]
+    candidate = evaluated(happened)["candidate", "valid"]
+    assert champion.bytes == candidate.bytes
+    assert champion == pytest_like(counted, champion)
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def pytest_like(counted: Path, champion: events.Evaluated) -> events.Evaluated:
+    """What the champion's own training said of the same posts, as of the champion."""
+    before = evaluated(told((counted / run.RESULTS).read_text()))["candidate", "valid"]
+    assert before.nats == pytest.approx(champion.nats)
+    return champion
+
+
+def first_event(child: subprocess.Popen[str], kind: type[events.Event]) -> events.Event:
+    assert child.stdout is not None
+    for line in child.stdout:
+        event = events.from_line(line)
+        if isinstance(event, kind):
+            return event
+    raise AssertionError(f"it ended without {kind.__name__}")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)])
+def test_a_training_ended_by_a_signal_goes_on_to_the_same_result(
+    number: signal.Signals, code: int, tmp_path: Path, small_corpus: list[str]
+) -> None:
+    directory = prepare(tmp_path / "cut", small_corpus, request=request_of("lstm", epochs=6))
+    command = [sys.executable, "-m", "ml", "train", str(directory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        # A checkpoint follows each epoch, so at the third there are two.
+        while True:
+            event = first_event(child, events.Epoch)
+            if isinstance(event, events.Epoch) and event.epoch == 3:
+                break
+        child.send_signal(number)
+        child.communicate()
+    assert child.returncode == code
+    resumed = ml("train", directory)
+    whole = ml("train", prepare(tmp_path / "whole", small_corpus, request=request_of("lstm", epochs=6)))
+    assert (resumed.returncode, whole.returncode) == (0, 0)
+    epochs = [event.epoch for event in told(resumed.stdout) if isinstance(event, events.Epoch)]
+    assert epochs in ([3, 4, 5, 6], [4, 5, 6])
+    assert evaluated(told(resumed.stdout)) == evaluated(told(whole.stdout))
+
+
+@pytest.mark.parametrize(
+    ("posts", "reason"),
+    [
+        ([], "corpus-too-small"),
+        (["hello"] * 100, "corpus-too-small"),
+        (["", " ", "https://t.co/x"], "corpus-too-small"),
+    ],
+)
+def test_too_few_posts_fail_with_their_type(posts: list[str], reason: str, tmp_path: Path) -> None:
+    done = ml("train", prepare(tmp_path, posts, request=request_of("lstm")))
+    assert (done.returncode, done.stderr) == (2, "")
+    (failed,) = told(done.stdout)
+    assert isinstance(failed, events.Failed)
+    assert failed.type == reason
+    assert "Add more posts" in failed.detail
+
+
+def test_a_champion_that_is_damaged_fails_before_anything_is_trained(tmp_path: Path, small_corpus: list[str]) -> None:
+    request = request_of("lstm", epochs=1, champion=tmp_path / "nowhere")
+    done = ml("train", prepare(tmp_path / "training", small_corpus, request=request))
+    assert done.returncode == 2
+    (failed,) = told(done.stdout)
+    assert isinstance(failed, events.Failed)
+    assert "holds no model" in failed.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "cannot be read as a request"),
+        ('{"seed": 1}', "cannot be read as a request"),
+        ('{"preset": "gpt", "seed": 1}', "There is no preset"),
+        ('{"preset": "lstm", "seed": 1, "minutes": 0}', "minutes is 0"),
+        ('{"preset": "lstm", "seed": 1, "epochs": "ten"}', "cannot be read as a request"),
+    ],
+)
+def test_a_request_that_makes_no_sense_fails_in_one_line(
+    content: str, said: str, tmp_path: Path, small_corpus: list[str]
+) -> None:
+    prepare(tmp_path, small_corpus, request=request_of("lstm"))
+    (tmp_path / run.REQUEST).write_text(content)
+    done = ml("train", tmp_path)
+    assert (done.returncode, done.stderr) == (2, "")
+    (failed,) = told(done.stdout)
+    assert isinstance(failed, events.Failed)
+    assert said in failed.detail
+
+
+def test_fixed_splits_are_taken_as_they_are(tmp_path: Path, small_corpus: list[str]) -> None:
+    files = []
+    for number, name in enumerate(("train", "valid", "test")):
+        posts = [post.replace("\n", " ") for post in small_corpus[number * 100 : (number + 1) * 100]]
+        (tmp_path / f"{name}.txt").write_text("\n".join(posts) + "\n")
+        files += [f"--{name}", tmp_path / f"{name}.txt"]
+    done = ml("train", tmp_path / "training", *files, "--preset", "kneser-ney", "--tokenizer", "words")
+    assert (done.returncode, done.stderr) == (0, "")
+    started = told(done.stdout)[0]
+    assert isinstance(started, events.Started)
+    assert started.posts == {"train": 100, "valid": 100, "test": 100}  # repeated posts too
+    assert artifact.load(tmp_path / "training" / "artifact").tokenizer.kind == "words"
+
+
+def test_a_corpus_is_evaluated_and_spoken_from(counted: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.txt").write_text("the mynah sings at night!\n")
+    scored = ml("evaluate", counted / "artifact", tmp_path / "new.txt")
+    assert scored.returncode == 0
+    assert "perplexity" in scored.stdout
+    assert "26 bytes" in scored.stdout
+    said = [ml("sample", counted / "artifact", "-n", 3, "--prompt", "the mynah", "--seed", 5) for _ in range(2)]
+    assert said[0].returncode == 0
+    assert said[0].stdout == said[1].stdout
+    assert said[0].stdout.count("the mynah") >= 3
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("evaluate", "nowhere", "nothing.txt"),
+        ("sample", "nowhere"),
+        ("train", "new", "--preset", "lstm"),
+        ("train", "new", "--corpus", "posts.csv"),
+        ("train", "new", "--corpus", "posts.txt", "--preset", "gpt"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ml", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=_with_path())
+    assert done.returncode == 2
+    assert len((done.stdout + done.stderr).splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def _with_path() -> dict[str, str]:
+    return {"PYTHONPATH": str(Path(__file__).parents[2])}

@@ -1,0 +1,45 @@
+import math
+
+import pytest
+
+from ml.evaluation import evaluate, surprisal
+from ml.models.kneser_ney import KneserNey
+from ml.score import ZERO
+from ml.text.tokenizers import learn_tokenizer
+
+
+@pytest.mark.parametrize("kind", ["words", "subwords"])
+def test_the_number_predicted_is_the_number_counted(kind: str, small_corpus: list[str]) -> None:
+    tokenizer = learn_tokenizer(kind, small_corpus, vocabulary_size=400)
+    uniform = KneserNey.fit(
+        tokenizer.encode_posts([""]), order=1, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos
+    )
+    score = evaluate(uniform, tokenizer, ["the rain", "🐦"])
+    assert score.tokens == len(tokenizer.encode("the rain")) + len(tokenizer.encode("🐦")) + 2
+    assert score.bytes == 8 + 1 + 4 + 1
+    words, ends = score.tokens - 2, 2
+    unseen, eos = 0.5 / tokenizer.vocabulary_size, 0.5 + 0.5 / tokenizer.vocabulary_size
+    assert score.nats == pytest.approx(-words * math.log(unseen) - ends * math.log(eos), rel=1e-5)
+
+
+def test_scores_of_parts_add_up_to_the_score_of_the_whole(small_corpus: list[str]) -> None:
+    tokenizer = learn_tokenizer("subwords", small_corpus, vocabulary_size=400)
+    model = KneserNey.fit(
+        tokenizer.encode_posts(small_corpus), order=3, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos
+    )
+    whole = evaluate(model, tokenizer, small_corpus)
+    parts = evaluate(model, tokenizer, small_corpus[:100]) + evaluate(model, tokenizer, small_corpus[100:])
+    assert (parts.tokens, parts.bytes) == (whole.tokens, whole.bytes)
+    assert parts.nats == pytest.approx(whole.nats)
+    assert evaluate(model, tokenizer, []) == ZERO
+
+
+def test_surprisal_is_the_cost_of_each_token_of_a_text(small_corpus: list[str]) -> None:
+    tokenizer = learn_tokenizer("subwords", small_corpus, vocabulary_size=400)
+    model = KneserNey.fit(
+        tokenizer.encode_posts(small_corpus), order=3, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos
+    )
+    tokens = surprisal(model, tokenizer, small_corpus[0])
+    assert "".join(token.text for token in tokens) == small_corpus[0]
+    assert tokens[-1].text == ""
+    assert sum(token.nats for token in tokens) == pytest.approx(evaluate(model, tokenizer, small_corpus[:1]).nats)

@@ -1,0 +1,63 @@
+"""Recipes as data: every one loads, and what makes no sense is named."""
+
+import pytest
+
+from ml import preset
+from ml.errors import ConfigError
+from ml.preset import KneserNeyRecipe, RecurrentRecipe
+
+
+def test_the_presets_are_these() -> None:
+    assert preset.names() == ["elman", "kneser-ney", "lstm"]
+
+
+@pytest.mark.parametrize("name", preset.names())
+def test_every_preset_loads_and_describes_itself(name: str) -> None:
+    loaded = preset.load(name)
+    assert loaded.name == name
+    assert loaded.description
+    assert (loaded.training is None) == isinstance(loaded.model, KneserNeyRecipe)
+
+
+def test_an_override_replaces_one_value() -> None:
+    loaded = preset.load("lstm", {"text.tokenizer": "words", "model.dropout": 0})
+    assert isinstance(loaded.model, RecurrentRecipe)
+    assert (loaded.text.tokenizer, loaded.model.dropout) == ("words", 0)
+    assert loaded.training == preset.load("lstm").training
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ({"model.colour": "red"}, "model.colour"),
+        ({"description": "mine"}, "description"),
+        ({"model.family": "kneser-ney"}, "model.family"),
+        ({"model.": 1}, "model."),
+        ({"model.cell": "gru"}, "model.cell is 'gru'; it has to be elman or lstm"),
+        ({"model.hidden_size": "512"}, "model.hidden_size is '512'; it has to be of type int"),
+        ({"model.hidden_size": 1.5}, "model.hidden_size"),
+        ({"model.hidden_size": True}, "model.hidden_size"),
+        ({"model.hidden_size": 0}, "model.hidden_size is 0; it has to be 1 to 8192"),
+        ({"model.tied": 1}, "model.tied is 1; it has to be of type bool"),
+        ({"model.dropout": 1.0}, "model.dropout"),
+        ({"training.learning_rate": -1.0}, "training.learning_rate"),
+        ({"training.clip": float("nan")}, "training.clip"),
+        ({"training.epochs": 0}, "training.epochs"),
+    ],
+)
+def test_an_override_that_makes_no_sense_is_refused_by_name(overrides: dict[str, object], named: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        preset.load("lstm", overrides)
+    assert named in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["", "gpt", "../presets/lstm", "lstm.toml"])
+def test_an_unknown_preset_names_those_there_are(name: str) -> None:
+    with pytest.raises(ConfigError, match="elman, kneser-ney, lstm"):
+        preset.load(name)
+
+
+@pytest.mark.parametrize("order", [0, 13])
+def test_an_order_that_no_one_can_count_is_refused(order: int) -> None:
+    with pytest.raises(ConfigError, match=r"model\.order"):
+        preset.load("kneser-ney", {"model.order": order})

@@ -1,0 +1,27 @@
+"""What a training tells, one JSON line an event."""
+
+import pytest
+
+from ml.training import events
+
+EVERY_EVENT = [
+    events.Started(posts={"train": 8}, tokens={"train": 80}, vocabulary_size=300, parameters=12),
+    events.Progress(progress=0.5, epoch=1, tokens_per_second=1000.0, remaining_seconds=3.5),
+    events.Epoch(epoch=1, train_perplexity=9.0, valid_perplexity=8.0, seconds=2.0, tokens_per_second=1e3),
+    events.Evaluated(model="candidate", split="valid", nats=2.0, tokens=3, bytes=4, perplexity=1.9, bits_per_byte=0.7),
+    events.Finished(artifact="artifact", parameters=12),
+    events.Failed(type="corpus-too-small", detail="Add more posts — “more”.\nNow."),
+]
+
+
+@pytest.mark.parametrize("event", EVERY_EVENT, ids=lambda event: type(event).__name__)
+def test_an_event_comes_back_from_its_one_line(event: events.Event) -> None:
+    line = events.to_line(event)
+    assert "\n" not in line
+    assert events.from_line(line) == event
+
+
+@pytest.mark.parametrize("line", ["", "{}", "[]", "nonsense", '{"event": "invented"}', '{"event": "failed"}'])
+def test_a_line_that_is_no_event_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        events.from_line(line)
