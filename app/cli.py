@@ -27,7 +27,6 @@ from app.settings import Settings
 from app.training import promotion
 from app.training import service as training
 from app.training.models import Training, TrainingStatus
-from ml.sampling.controls import Controls
 
 app = typer.Typer(
     name="mynah",
@@ -104,7 +103,7 @@ def import_(
             async with runtime.transaction() as session:
                 return await corpora.find_source(session, persona_id=source.persona_id, source_id=source.id)
 
-        with progress_bar("{task.fields[note]}") as progress:
+        with progress_bar("{task.fields[note]}", out) as progress:
             bar = progress.add_task("Importing", total=None, note="")
             async with jobs_here(runtime, _served_models(runtime), jobs.DEFAULT_QUEUE):
                 done = await follow(
@@ -147,7 +146,7 @@ def train(
                 return await training.find(session, persona_id=persona.id, training_id=row.id)
 
         over = {TrainingStatus.SUCCEEDED, TrainingStatus.FAILED, TrainingStatus.CANCELLED}
-        with progress_bar("{task.percentage:>3.0f}%  {task.fields[note]}") as progress:
+        with progress_bar("{task.percentage:>3.0f}%  {task.fields[note]}", out) as progress:
             bar = progress.add_task(f"Training {preset}", total=1.0, note="waiting for its turn")
             async with jobs_here(runtime, _served_models(runtime), jobs.TRAINING_QUEUE):
                 done = await follow(
@@ -166,14 +165,22 @@ def say(
     handle: Handle,
     n: Annotated[int, typer.Option("-n", min=1, max=100, help="How many sentences.")] = 1,
     prompt: Annotated[str, typer.Option(help="What each sentence begins with.")] = "",
-    temperature: Annotated[float, typer.Option(min=0, max=5, help="0: always the likeliest token.")] = 0.8,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=5, help="0: always the likeliest token.")
+    ] = sampling.TEMPERATURE,
     top_k: Annotated[int | None, typer.Option(min=1, help="Only the k likeliest tokens.")] = None,
     top_p: Annotated[float | None, typer.Option(min=0, max=1, help="Only the likeliest up to this mass.")] = None,
     max_characters: Annotated[int, typer.Option(min=1, help="No sentence is longer.")] = 280,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed says the same.")] = None,
 ) -> None:
     """Say new sentences in a persona's voice."""
-    controls = Controls(temperature=temperature, top_k=top_k, top_p=top_p, max_characters=max_characters, prompt=prompt)
+    controls = {
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "max_characters": max_characters,
+        "prompt": prompt,
+    }
 
     async def run(runtime: Runtime) -> None:
         spoken = await sampling.speak(

@@ -29,7 +29,6 @@ from app.settings import Settings
 from app.training import promotion
 from app.training.models import ModelVersion, Training, TrainingStatus
 from app.training.service import ACTIVE, time_left
-from ml.sampling.controls import Controls
 
 DOCSTRINGS_HANDLE = "pydoc"
 
@@ -156,7 +155,7 @@ async def _newest_training(session: AsyncSession, persona: Persona) -> Training 
 
 
 async def _speak(app: FastAPI, persona: Persona, out: Console, *, n: int = 3) -> None:
-    controls = Controls(max_characters=200)
+    controls = {"temperature": sampling.TEMPERATURE, "max_characters": 200}
     runtime: Runtime = app.state.runtime
     spoken = await sampling.speak(
         runtime, app.state.served_models, handle=persona.handle, n=n, controls=controls, seed=None

@@ -56,7 +56,7 @@ def run_server(
 
 
 async def _once_started(server: uvicorn.Server, beside: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110  uvicorn offers no event for it
         await asyncio.sleep(0.05)
     try:
         await beside()

@@ -4,7 +4,6 @@ import secrets
 from dataclasses import dataclass
 
 import structlog
-from ml.sampling.controls import Controls
 from sqlalchemy import Update, select, update
 
 from app.errors import Problem
@@ -18,8 +17,6 @@ from app.sampling.served_models import ServedModels
 from app.states import states_before
 
 log = structlog.get_logger()
-
-TEMPERATURE = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +69,7 @@ async def _claim(runtime: Runtime, publication_id: int) -> Claim | None:
 
 async def _write_draft(runtime: Runtime, served_models: ServedModels, claim: Claim) -> str:
     """Sample the text and record it before anything is sent, so that a second attempt sends the same."""
-    controls = Controls(temperature=TEMPERATURE, max_characters=claim.platform.max_characters)
+    controls = {"temperature": sampling.TEMPERATURE, "max_characters": claim.platform.max_characters}
     spoken = await sampling.speak(
         runtime, served_models, handle=claim.handle, n=1, controls=controls, seed=secrets.randbelow(2**53)
     )

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from ml.sampling.controls import Controls
 
 from app.personas.endpoints import HandlePath
 from app.problem_documents import responses
@@ -30,7 +29,7 @@ async def sample_sentences(
 ) -> SentencesOut:
     """New sentences in the persona's voice."""
     wanted = body or SentencesCreate()
-    controls = Controls(**wanted.model_dump(exclude={"n", "seed"}))
+    controls = wanted.model_dump(exclude={"n", "seed"})
     spoken = await service.speak(runtime, served_models, handle=handle, n=wanted.n, controls=controls, seed=wanted.seed)
     return SentencesOut(
         model=spoken.version.number,

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.sampling.service import TEMPERATURE
+
 
 class SentencesCreate(BaseModel):
     """What to sample. The same seed, model and parameters give the same sentences."""
@@ -10,7 +12,7 @@ class SentencesCreate(BaseModel):
 
     n: int = Field(default=1, ge=1, le=100, examples=[3], description="How many sentences.")
     prompt: str = Field(default="", examples=["The news"], description="What each sentence begins with.")
-    temperature: float = Field(default=0.8, ge=0, le=5, description="0: always the likeliest token.")
+    temperature: float = Field(default=TEMPERATURE, ge=0, le=5, description="0: always the likeliest token.")
     top_k: int | None = Field(default=None, ge=1, description="Only the k likeliest tokens.")
     top_p: float | None = Field(default=None, gt=0, le=1, description="Only the likeliest tokens up to this mass.")
     max_characters: int = Field(default=280, ge=1, le=10_000, description="No sentence is longer, prompt included.")

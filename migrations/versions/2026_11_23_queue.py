@@ -14,28 +14,31 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # On psycopg's own cursor: many statements in one string, and % stands for itself.
-    with op.get_bind().connection.cursor() as cursor:
-        cursor.execute(SchemaManager.get_schema())
+    _execute(SchemaManager.get_schema())
 
 
 def downgrade() -> None:
-    with op.get_bind().connection.cursor() as cursor:
-        cursor.execute(
-            """
-            DROP TABLE procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs, procrastinate_workers
-            CASCADE;
-            DO $$
-            DECLARE thing record;
-            BEGIN
-                FOR thing IN SELECT p.oid::regprocedure AS name FROM pg_proc p
-                    JOIN pg_namespace n ON n.oid = p.pronamespace
-                    WHERE n.nspname = current_schema() AND p.proname LIKE 'procrastinate\\_%'
-                LOOP EXECUTE 'DROP FUNCTION ' || thing.name || ' CASCADE'; END LOOP;
-                FOR thing IN SELECT t.oid::regtype AS name FROM pg_type t
-                    JOIN pg_namespace n ON n.oid = t.typnamespace
-                    WHERE n.nspname = current_schema() AND t.typname LIKE 'procrastinate\\_%' AND t.typtype IN ('e', 'c')
-                LOOP EXECUTE 'DROP TYPE ' || thing.name || ' CASCADE'; END LOOP;
-            END $$;
-            """
-        )
+    _execute(
+        """
+        DROP TABLE procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs, procrastinate_workers
+        CASCADE;
+        DO $$
+        DECLARE thing record;
+        BEGIN
+            FOR thing IN SELECT p.oid::regprocedure AS name FROM pg_proc p
+                JOIN pg_namespace n ON n.oid = p.pronamespace
+                WHERE n.nspname = current_schema() AND p.proname LIKE 'procrastinate\\_%'
+            LOOP EXECUTE 'DROP FUNCTION ' || thing.name || ' CASCADE'; END LOOP;
+            FOR thing IN SELECT t.oid::regtype AS name FROM pg_type t
+                JOIN pg_namespace n ON n.oid = t.typnamespace
+                WHERE n.nspname = current_schema() AND t.typname LIKE 'procrastinate\\_%'
+                AND t.typtype IN ('e', 'c')
+            LOOP EXECUTE 'DROP TYPE ' || thing.name || ' CASCADE'; END LOOP;
+        END $$;
+        """
+    )
+
+
+def _execute(statements: str) -> None:
+    """On psycopg's own cursor: many statements in one string, and % stands for itself."""
+    op.get_bind().connection.cursor().execute(statements)

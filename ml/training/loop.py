@@ -24,6 +24,7 @@ from ml.training.optimizers import adamw, one_cycle
 
 PROGRESS_SECONDS = 1.0
 CHECKPOINT_SECONDS = 20.0
+RESET_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,7 @@ class Loop:
         rate = one_cycle(at, total_steps=total_steps or 1_000_000, peak=self._recipe.learning_rate)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        logits, after = self._network(inputs, detached(self._state))
+        logits, after = self._network(inputs, sometimes_reset(detached(self._state)))
         self._state = after
         loss = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING)
         self._optimizer.zero_grad(set_to_none=True)
@@ -237,6 +238,16 @@ class Loop:
         self._state = unflattened(parts, like=self._state)
         checkpoint.restore_optimizer(self._optimizer, found.tensors)
         torch.set_rng_state(found.tensors["random"])
+
+
+def sometimes_reset(state: NetworkState) -> NetworkState:
+    """Zero the state of a random tenth of the columns.
+
+    A sentence is sampled from the initial state; a network that saw it only once an epoch would not know what to say.
+    """
+    columns = state[0][0].shape[0]
+    kept = (torch.rand(columns, 1) >= RESET_SHARE).float()
+    return tuple(tuple(part * kept for part in cell_state) for cell_state in state)
 
 
 def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import zipfile
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -29,14 +30,13 @@ def test_the_months_of_an_archive_hold_what_its_own_table_says(archives: Path) -
     assert len(found) == 2290
     assert reasons(entries) == {ExclusionReason.REPOST: len(rows) - len(own)} == {ExclusionReason.REPOST: 23}
     for tweet_id, row in own.items():
-        assert found[tweet_id].text == row["text"].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+        assert found[tweet_id].text == unescape(unescape(row["text"]))  # one was encoded twice
         assert f"{found[tweet_id].created_at:%Y-%m-%d %H:%M:%S} +0000" == row["timestamp"]
 
 
 def test_a_month_of_an_archive_is_read_by_itself(archives: Path) -> None:
     path = archives / "grailbird-2017_06.js"
-    assert len(texts(imported(path))) == path.read_text().count('"in_reply_to_status_id_str"') or 60
-    assert len(texts(imported(path))) == 60
+    assert len(texts(imported(path))) == path.read_text(encoding="utf-8").count('\n  "id_str" : ') == 60
 
 
 def test_the_table_of_an_archive_is_read_by_itself(archives: Path) -> None:
@@ -75,7 +75,7 @@ def test_the_same_table_is_read_whole_once_it_is_text(archives: Path, tmp_path: 
     entries = imported(path)
     with path.open(encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
-    assert len(entries) == len(rows) == 3206
+    assert len(entries) == len(rows) == 3207
     assert any("\n" in text for text in texts(entries))
 
 

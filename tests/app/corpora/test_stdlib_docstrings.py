@@ -5,8 +5,8 @@ from itertools import islice
 from app.corpora.stdlib_docstrings import sentences, sentences_in
 
 DOCSTRING = """
-Return the answer.  It may be a number, e.g. forty-two; the caller
-decides what it means. does not start well.
+Return it.  It may be a number, e.g. forty-two; the caller
+decides what it means.  Then the sentence breaks off
 
     >>> answer()
     42
@@ -32,8 +32,8 @@ def test_prose_is_cut_into_whole_sentences_and_the_rest_left() -> None:
 
 
 def test_the_library_gives_thousands_of_different_sentences_of_prose() -> None:
-    found = list(islice(sentences(), 5_000))
-    assert len(set(found)) == len(found) == 5_000
+    found = list(islice(sentences(), 2_000))
+    assert len(set(found)) == len(found) == 2_000
     assert all(20 <= len(sentence) <= 280 for sentence in found)
     assert all(sentence[0].isupper() and sentence.endswith(".") and "\n" not in sentence for sentence in found)
     assert not any(">>>" in sentence for sentence in found)
