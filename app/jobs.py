@@ -66,16 +66,13 @@ async def enqueue(session: AsyncSession, name: str, *, lock: str | None = None, 
     await deferrer.defer_async(**arguments)
 
 
-def rescue_tasks(queue: procrastinate.App) -> procrastinate.Blueprint:
-    """The task that gives jobs of dead workers to living ones, every minute."""
-    tasks = procrastinate.Blueprint()
+def register(queue: procrastinate.App) -> None:
+    """Tell the queue the job that gives jobs of dead workers to living ones, every minute."""
 
-    @tasks.periodic(cron="* * * * *")
-    @tasks.task(name="rescue", queue=DEFAULT_QUEUE, retry=RETRY)
+    @queue.periodic(cron="* * * * *")
+    @queue.task(name="jobs.rescue", queue=DEFAULT_QUEUE, retry=RETRY)
     async def rescue(timestamp: int) -> None:
         await rescue_stalled_jobs(queue)
-
-    return tasks
 
 
 async def rescue_stalled_jobs(queue: procrastinate.App) -> None:

@@ -21,11 +21,10 @@ CONCURRENCY = {jobs.DEFAULT_QUEUE: 4, jobs.TRAINING_QUEUE: 1}
 
 def register_tasks(runtime: Runtime, served_models: ServedModels) -> None:
     """Tell the queue what each job name does. Once a runtime."""
-    queue = runtime.queue
-    queue.add_tasks_from(corpora.tasks(runtime), namespace="corpora")
-    queue.add_tasks_from(training.tasks(runtime), namespace="training")
-    queue.add_tasks_from(posting.tasks(runtime, served_models), namespace="posting")
-    queue.add_tasks_from(jobs.rescue_tasks(queue), namespace="jobs")
+    corpora.register(runtime)
+    training.register(runtime)
+    posting.register(runtime, served_models)
+    jobs.register(runtime.queue)
 
 
 async def work(runtime: Runtime, queues: Iterable[str] = tuple(CONCURRENCY)) -> None:

@@ -75,6 +75,8 @@ def load(directory: Path) -> Artifact:
     Raises ArtifactError when it is missing, incomplete, altered, or of another version.
     """
     config = read_config(directory)
+    if not any(name.endswith(".safetensors") for name in config["sha256"]):
+        raise ArtifactError(f"{directory} has no checksum of a model. {ADVICE}")
     for name, digest in config["sha256"].items():
         file = directory / Path(name).name
         if not file.is_file():

@@ -2,20 +2,18 @@
 
 from datetime import UTC, datetime
 
-from procrastinate import Blueprint
-
 from app.jobs import DEFAULT_QUEUE, RETRY
 from app.posting import delivery, schedules
 from app.runtime import Runtime
 from app.sampling.served_models import ServedModels
 
 
-def tasks(runtime: Runtime, served_models: ServedModels) -> Blueprint:
-    """The jobs, bound to a worker's runtime and the models that it has loaded."""
-    blueprint = Blueprint()
+def register(runtime: Runtime, served_models: ServedModels) -> None:
+    """Tell the queue its jobs, bound to a worker's runtime and the models that it has loaded."""
+    queue = runtime.queue
 
-    @blueprint.periodic(cron="* * * * *")
-    @blueprint.task(name="tick", queue=DEFAULT_QUEUE, retry=RETRY)
+    @queue.periodic(cron="* * * * *")
+    @queue.task(name="posting.tick", queue=DEFAULT_QUEUE, retry=RETRY)
     async def tick(timestamp: int) -> None:
         # The queue names the minute; a worker that comes late takes what fell due since then, too.
         now = max(datetime.fromtimestamp(timestamp, UTC), runtime.clock())
@@ -24,8 +22,6 @@ def tasks(runtime: Runtime, served_models: ServedModels) -> Blueprint:
             async with runtime.transaction() as session:
                 seen = await schedules.publish_due(session, now=now)
 
-    @blueprint.task(name="deliver", queue=DEFAULT_QUEUE, retry=RETRY)
+    @queue.task(name="posting.deliver", queue=DEFAULT_QUEUE, retry=RETRY)
     async def deliver(publication_id: int) -> None:
         await delivery.deliver(runtime, served_models, publication_id=publication_id)
-
-    return blueprint

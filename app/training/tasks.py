@@ -2,18 +2,16 @@
 
 import asyncio
 
-from procrastinate import Blueprint
-
 from app.jobs import DEFAULT_QUEUE, RETRY, TRAINING_QUEUE
 from app.runtime import Runtime
 from app.training import run, service
 
 
-def tasks(runtime: Runtime) -> Blueprint:
-    """The jobs, bound to a worker's runtime."""
-    blueprint = Blueprint()
+def register(runtime: Runtime) -> None:
+    """Tell the queue its jobs, bound to a worker's runtime."""
+    queue = runtime.queue
 
-    @blueprint.task(name="consider", queue=DEFAULT_QUEUE, retry=RETRY)
+    @queue.task(name="training.consider", queue=DEFAULT_QUEUE, retry=RETRY)
     async def consider(persona_id: int) -> None:
         async with runtime.transaction() as session:
             await service.consider(
@@ -23,12 +21,10 @@ def tasks(runtime: Runtime) -> Blueprint:
                 now=runtime.clock(),
             )
 
-    @blueprint.task(name="run", queue=TRAINING_QUEUE, retry=RETRY)
+    @queue.task(name="training.run", queue=TRAINING_QUEUE, retry=RETRY)
     async def run_(training_id: int) -> None:
         await run.run(runtime, training_id=training_id)
 
-    @blueprint.task(name="discard_artifacts", queue=DEFAULT_QUEUE, retry=RETRY)
+    @queue.task(name="training.discard_artifacts", queue=DEFAULT_QUEUE, retry=RETRY)
     async def discard_artifacts(persona_id: int) -> None:
         await asyncio.to_thread(runtime.store.remove, f"models/{persona_id}")
-
-    return blueprint

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ml import artifact, preset
-from ml.artifact import StoredModel
+from ml.artifact import Artifact, StoredModel
 from ml.errors import ConfigError, CorpusTooSmall
 from ml.evaluation import evaluate
 from ml.language_model import LanguageModel
@@ -76,6 +76,8 @@ def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterato
         return
     request = read_request(directory)
     recipe = preset.load(request.preset, request.overrides)
+    # Loaded first: one that is damaged should be known before minutes are spent.
+    champion = None if request.champion is None else artifact.load(Path(request.champion))
     splits = _splits(directory)
     tokenizer = learn_tokenizer(recipe.text.tokenizer, splits.train, vocabulary_size=recipe.text.vocabulary_size)
     model: StoredModel | None = None
@@ -93,7 +95,7 @@ def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterato
         tokenizer=tokenizer,
         config=_config(recipe, request),
     )
-    results: list[Event] = list(_evaluations(model, tokenizer, splits, champion=request.champion, seed=request.seed))
+    results: list[Event] = list(_evaluations(model, tokenizer, splits, champion=champion, seed=request.seed))
     results.append(events.Finished(artifact=ARTIFACT, parameters=model.parameters))
     _write_whole(directory / RESULTS, "".join(events.to_line(event) + "\n" for event in results))
     shutil.rmtree(directory / CHECKPOINT, ignore_errors=True)
@@ -177,7 +179,7 @@ def _started(splits: Splits, *, tokens: dict[str, int], tokenizer: Tokenizer) ->
 
 
 def _evaluations(
-    model: LanguageModel, tokenizer: Tokenizer, splits: Splits, *, champion: str | None, seed: int
+    model: LanguageModel, tokenizer: Tokenizer, splits: Splits, *, champion: Artifact | None, seed: int
 ) -> Iterator[events.Evaluated]:
     """The candidate on all three splits (of train as many posts as validation has), the champion on validation."""
     seen = list(splits.train)
@@ -188,8 +190,7 @@ def _evaluations(
         ("candidate", "test", model, tokenizer, splits.test),
     ]
     if champion is not None:
-        served = artifact.load(Path(champion))
-        tasks.append(("champion", "valid", served.model, served.tokenizer, splits.valid))
+        tasks.append(("champion", "valid", champion.model, champion.tokenizer, splits.valid))
     # In turn: threads of ours would only fight with those of the matrix products.
     for task in tasks:
         yield _evaluated(*task)
