@@ -39,11 +39,13 @@ _LINK: Final = re.compile(
 
 # Old posts were cut at 140 characters, often inside the link: "… https://t…", "… http…", "… h…", "… http".
 _CUT_LINK: Final = re.compile(
-    r"""(?:\s*(?:(?<!\S)ht{0,2}(?:…|\.{3})
-      | https?(?::/{0,2})?(?:…|\.{3})
-      | (?<!\S)https?(?::/{0,2})?(?=\s*\Z)))+\s*\Z""",
-    re.IGNORECASE | re.VERBOSE,
+    r"(?:(?:(?<!\S)ht{0,2}|https?(?::/{0,2})?)(?:…|\.{3})|(?<!\S)https?:?/{0,2})\Z", re.IGNORECASE
 )
+# Looked for in the last few characters only: over a whole text of blanks the search would take quadratic time.
+_CUT_LINK_CHARACTERS: Final = len("https://...")
+
+# However often it was encoded, an ampersand is one: "&amp;amp;" in one pass, or a long chain would take one for each.
+_AMPERSAND: Final = re.compile(r"&(?:(?:amp|#0{0,5}38|#[xX]0{0,5}26);)+")
 
 _REPOST: Final = re.compile(r"RT @\w")
 
@@ -65,7 +67,7 @@ def compose(text: str) -> str:
 
 def decode_entities(text: str) -> str:
     """`&amp;` → `&`. Only whole entities: `html.unescape` alone would turn "me&notyou" into "me¬you"."""
-    return _ENTITY.sub(_decode_entity, text)
+    return _ENTITY.sub(_decode_entity, _AMPERSAND.sub("&", text))
 
 
 def _decode_entity(match: re.Match[str]) -> str:
@@ -75,7 +77,10 @@ def _decode_entity(match: re.Match[str]) -> str:
 
 def remove_links(text: str) -> str:
     """Drop links, and what is left of one that was cut off at the end."""
-    return _CUT_LINK.sub("", _LINK.sub("", text))
+    text = _LINK.sub("", text)
+    while match := _CUT_LINK.search(text := text.rstrip(), max(0, len(text) - _CUT_LINK_CHARACTERS)):
+        text = text[: match.start()]
+    return text
 
 
 def collapse_blanks(text: str) -> str:

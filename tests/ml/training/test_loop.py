@@ -1,5 +1,6 @@
 """The training loop: it learns, stops when it should, and goes on where it was cut as if nothing had happened."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Tensor]:
 
 
 def steps_of_a_pass() -> int:
-    return -(-(-(-len(CORPUS.train) // RECIPE.columns)) // RECIPE.window)
+    return math.ceil(math.ceil(len(CORPUS.train) / RECIPE.columns) / RECIPE.window)
 
 
 @pytest.mark.parametrize(
