@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from app import health, observability, problem_documents, worker
 from app.auth.api_keys import admin_key, ensure_admin_key, require_key
-from app.body_limit import BodyLimit
 from app.clock import Clock, system_clock
 from app.corpora import endpoints as corpora
 from app.personas import endpoints as personas
@@ -20,6 +19,8 @@ from app.sampling.served_models import ServedModels
 from app.settings import Settings
 from app.timeline import endpoints as timeline
 from app.training import endpoints as training
+
+FORM_BYTES = 64 * 1024
 
 DESCRIPTION = """
 Bots that speak in somebody's voice. Create a persona, upload its posts, and ask for sentences; models are trained,
@@ -49,9 +50,10 @@ def create_app(settings: Settings, *, with_worker: bool = True, clock: Clock = s
         docs_url="/api/docs",
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        # Without it a body would fill the disk before any route could look at it. A form adds some bytes to its file.
+        max_body_size=int(settings.max_upload_mb * 1_000_000) + FORM_BYTES,
     )
     app.middleware("http")(observability.bind_request_id)
-    app.add_middleware(BodyLimit, max_bytes=int(settings.max_upload_mb * 1_000_000))
     problem_documents.install(app)
     app.include_router(health.router)
     app.include_router(timeline.router)

@@ -161,9 +161,7 @@ def upload(api: httpx.AsyncClient, persona: str) -> Upload:
     """Upload a file to @tess; the answer's body."""
 
     async def send(content: bytes, filename: str = "posts.jsonl", **form: str) -> dict[str, Any]:
-        answer = await api.post(
-            f"/api/v1/personas/{persona}/sources", files={"file": (filename, content)}, data=form
-        )
+        answer = await api.post(f"/api/v1/personas/{persona}/sources", files={"file": (filename, content)}, data=form)
         assert answer.status_code == 202, answer.text
         body: dict[str, Any] = answer.json()
         return body
