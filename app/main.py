@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from app import health, observability, problem_documents, worker
 from app.auth.api_keys import admin_key, ensure_admin_key, require_key
+from app.body_limit import BodyLimit
 from app.clock import Clock, system_clock
 from app.corpora import endpoints as corpora
 from app.personas import endpoints as personas
@@ -20,6 +21,7 @@ from app.settings import Settings
 from app.timeline import endpoints as timeline
 from app.training import endpoints as training
 
+# A form adds its boundaries and headers to the file.
 FORM_BYTES = 64 * 1024
 
 DESCRIPTION = """
@@ -50,10 +52,9 @@ def create_app(settings: Settings, *, with_worker: bool = True, clock: Clock = s
         docs_url="/api/docs",
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        # Without it a body would fill the disk before any route could look at it. A form adds some bytes to its file.
-        max_body_size=int(settings.max_upload_mb * 1_000_000) + FORM_BYTES,
     )
-    app.middleware("http")(observability.bind_request_id)
+    app.add_middleware(observability.RequestId)
+    app.add_middleware(BodyLimit, max_bytes=int(settings.max_upload_mb * 1_000_000) + FORM_BYTES)
     problem_documents.install(app)
     app.include_router(health.router)
     app.include_router(timeline.router)

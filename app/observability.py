@@ -3,10 +3,10 @@
 import logging
 import secrets
 import sys
-from collections.abc import Awaitable, Callable
 
 import structlog
-from fastapi import Request, Response
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.settings import Settings
 
@@ -44,11 +44,23 @@ def configure_logging(settings: Settings) -> None:
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
 
 
-async def bind_request_id(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Middleware: a fresh request id on every log line of a request and in its answer."""
-    request_id = secrets.token_hex(8)
-    request.state.request_id = request_id
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
-        response = await call_next(request)
-    response.headers["X-Request-Id"] = request_id
-    return response
+class RequestId:
+    """ASGI middleware: a fresh request id on every log line of a request and in its answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._app(scope, receive, send_with_id)

@@ -71,7 +71,7 @@ async def test_a_recurrent_training_records_epochs_perplexities_and_a_model(
     assert [epoch["epoch"] for epoch in done["epochs"]] == list(range(1, len(done["epochs"]) + 1))
     assert all(epoch["train_perplexity"] > 1 and epoch["tokens_per_second"] > 0 for epoch in done["epochs"])
     models = (await api.get(f"{URL}/models")).json()["items"]
-    assert [model["number"] for model in models][0] == done["model"]
+    assert models[0]["number"] == done["model"]
     assert sum(model["promoted"] for model in models) == 1
 
 
