@@ -280,3 +280,7 @@ def _raise_if_failed(document: dict[str, Any] | None) -> None:
         err.print(f"[bold red]{document['title']}[/]", highlight=False)
         err.print(document["detail"], highlight=False, markup=False)
         raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
