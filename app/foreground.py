@@ -48,9 +48,10 @@ def run_server(
                 with contextlib.suppress(asyncio.CancelledError):
                     await companion
 
-    # uvicorn hands Ctrl-C on after its own orderly end; there is nothing left to say about it.
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve())
+    # uvicorn raises the signal again after its orderly end: there is nothing left to do about it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    asyncio.run(serve())
     if not server.started:
         raise SystemExit(3)
 

@@ -1,0 +1,160 @@
+"""The real commands, as a person runs them: own PostgreSQL, own worker, Ctrl-C, and on from there."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.app.conftest import posts
+
+pytestmark = pytest.mark.slow
+
+PATIENCE_SECONDS = 90
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MYNAH_")}
+    return kept | {
+        "MYNAH_DATA_DIR": str(tmp_path / "data"),
+        "MYNAH_PORT": str(port),
+        "MYNAH_TRAINING_MINUTES": "0.02",
+        "COLUMNS": "200",
+    }
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    file = tmp_path / "posts.txt"
+    file.write_text("\n".join(posts(300)) + "\nRT @somebody: Not mine.\n")
+    return file
+
+
+class Running:
+    """A command under way; what it prints is collected."""
+
+    def __init__(self, *arguments: str, environment: dict[str, str]) -> None:
+        self.printed = ""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", *arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.printed += line
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until and self._process.poll() is None:
+            if found := re.search(pattern, self.printed):
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"{pattern!r} was not printed:\n{self.printed}")
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        self._process.send_signal(number)
+        try:
+            return self._process.wait(timeout=PATIENCE_SECONDS)
+        finally:
+            self._process.kill()
+            self._reader.join(timeout=5)
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+
+
+@pytest.fixture
+def no_server_left(environment: dict[str, str]) -> Iterator[None]:
+    yield
+    folder = environment["MYNAH_DATA_DIR"]
+    left = [found.pid for found in psutil.process_iter() if folder in " ".join(_command_line(found))]
+    assert left == []
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def command(*arguments: str, environment: dict[str, str], fails: bool = False) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("no_server_left")
+def test_the_demo_speaks_stops_and_carries_on(environment: dict[str, str], corpus: Path) -> None:
+    arguments = ("demo", "--corpus", str(corpus), "--handle", "tess")
+    first = Running(*arguments, environment=environment)
+    key = first.wait_for(r"admin key\s+(\S+)")[1]
+    first.wait_for(r"300 posts stored, 0 duplicates, 1 left out")
+    first.wait_for(r"Model 1 \(kneser-ney\) says:\n  “.+”")
+    base = f"http://127.0.0.1:{environment['MYNAH_PORT']}"
+    headers = {"Authorization": f"Bearer {key}"}
+    assert httpx.get(f"{base}/readyz").status_code == 200
+    said = httpx.post(f"{base}/api/v1/personas/tess/sentences", json={"seed": 7}, headers=headers).json()
+    assert httpx.get(f"{base}/@tess").status_code == 200
+    assert first.stop() == 0, first.printed
+
+    second = Running(*arguments, environment=environment)
+    second.wait_for(r"Model \d+ \(.+\) says:\n  “.+”")
+    assert "Importing" not in second.printed
+    assert key in second.printed
+    models = httpx.get(f"{base}/api/v1/personas/tess/models", headers=headers).json()["items"]
+    if next(model["number"] for model in models if model["promoted"]) == said["model"]:
+        again = httpx.post(f"{base}/api/v1/personas/tess/sentences", json={"seed": 7}, headers=headers).json()
+        assert again == said
+    assert second.stop(signal.SIGTERM) == 0, second.printed
+
+
+@pytest.mark.usefixtures("no_server_left")
+def test_from_a_file_to_a_sentence_on_the_command_line(environment: dict[str, str], corpus: Path) -> None:
+    assert "No persona yet" in command("personas", environment=environment)
+    imported = command("import", "tess", str(corpus), environment=environment)
+    assert "300 posts stored; 0 known already; left out: 1 repost." in imported
+    trained = command("train", "tess", "--preset", "kneser-ney", environment=environment)
+    assert re.search(r"test\s+\d+\.\d+\s+\d\.\d{3}", trained)
+    first, again = (command("say", "tess", "-n", "2", "--seed", "5", environment=environment) for _ in range(2))
+    assert first == again
+    assert len(first.splitlines()) == 2
+    assert re.search(r"@tess\s+tess\s+300\s+1 \(kneser-ney\)", command("personas", environment=environment))
+
+
+@pytest.mark.usefixtures("no_server_left")
+def test_a_wrong_command_is_told_in_a_sentence(environment: dict[str, str], tmp_path: Path) -> None:
+    assert "@nobody" in command("say", "nobody", environment=environment, fails=True)
+    assert "no handle" in command("import", "no/body", __file__, environment=environment, fails=True)
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    assert "format" in command("import", "tess", str(picture), environment=environment, fails=True)
+    wrong = environment | {"MYNAH_PORT": "many"}
+    assert "MYNAH_PORT" in command("personas", environment=wrong, fails=True)
