@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -186,6 +187,7 @@ async def test_a_training_that_kills_every_worker_is_given_up(
     assert (done["status"], done["error"]["type"]) == ("failed", "urn:mynah:problem:training-failed")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the child in /proc")
 async def test_a_child_that_is_killed_fails_its_training_with_a_reason(
     api: httpx.AsyncClient, speaking: str, runtime: Runtime
 ) -> None:
