@@ -1,6 +1,7 @@
 """Fixtures of the service: a real PostgreSQL, a database a test, the real app, the real worker, a clock that is set."""
 
 import json
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -32,9 +33,11 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of this test process's own, with a migrated template database. Yields its URL up to the name."""
-    with embedded_postgres(tmp_path_factory.mktemp("pg")) as url:
+def postgres_url() -> Iterator[str]:
+    """A server of this test process's own, with a migrated template database."""
+    # Not below pytest's own folder: run by root, PostgreSQL is another user, and every pytest that starts meanwhile
+    # closes that folder to others.
+    with tempfile.TemporaryDirectory(prefix="mynah-test-") as folder, embedded_postgres(Path(folder)) as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {TEMPLATE}")
         migrate(_with_database(url, TEMPLATE))

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,13 +23,19 @@ PATIENCE_SECONDS = 90
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment() -> Iterator[dict[str, str]]:
+    # Not pytest's own folder: see tests/app/conftest.py.
+    with tempfile.TemporaryDirectory(prefix="mynah-test-") as folder:
+        yield _environment(Path(folder))
+
+
+def _environment(folder: Path) -> dict[str, str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MYNAH_")}
     return kept | {
-        "MYNAH_DATA_DIR": str(tmp_path / "data"),
+        "MYNAH_DATA_DIR": str(folder / "data"),
         "MYNAH_PORT": str(port),
         "MYNAH_TRAINING_MINUTES": "0.02",
         "COLUMNS": "200",
