@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi_swagger import patch_fastapi
 
 from app import health, observability, problem_documents, worker
 from app.auth.api_keys import admin_key, ensure_admin_key, require_key
@@ -49,12 +50,22 @@ def create_app(settings: Settings, *, with_worker: bool = True, clock: Clock = s
         description=DESCRIPTION,
         version=version("mynah"),
         lifespan=lifespan,
-        docs_url="/api/docs",
+        docs_url=None,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         openapi_url="/api/openapi.json",
     )
     app.add_middleware(observability.RequestId)
     app.add_middleware(BodyLimit, max_bytes=int(settings.max_upload_mb * 1_000_000) + FORM_BYTES)
+    # FastAPI's own page would load its scripts from another host; these come from a package.
+    patch_fastapi(
+        app,
+        docs_url="/api/docs",
+        swagger_js_url="/api/docs/swagger-ui-bundle.js",
+        swagger_css_url="/api/docs/swagger-ui.css",
+        swagger_favicon_url="/api/docs/favicon.png",
+        swagger_ui_parameters={"tryItOutEnabled": True},
+    )
     problem_documents.install(app)
     app.include_router(health.router)
     app.include_router(timeline.router)

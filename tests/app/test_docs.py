@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 import app
@@ -66,3 +67,24 @@ def test_every_command_that_the_readme_shows_exists() -> None:
 def test_serving_imports_no_torch() -> None:
     code = "import sys, app.cli, app.main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.anyio
+async def test_the_page_of_the_api_loads_nothing_from_another_host(public: httpx.AsyncClient) -> None:
+    page = await public.get("/api/docs")
+    assert page.status_code == 200
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(loaded) >= 2
+    for url in loaded:
+        assert httpx.URL(url).host in {"", "mynah.test"}
+        assert (await public.get(url)).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_every_operation_is_described_and_examples_are_given(public: httpx.AsyncClient) -> None:
+    document = (await public.get("/api/openapi.json")).json()
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert all(operation.get("description") for operation in operations)
+    for schema in ("PersonaCreate", "TrainingCreate", "SentencesCreate", "ScheduleCreate"):
+        fields = document["components"]["schemas"][schema]["properties"].values()
+        assert any("examples" in field for field in fields), schema
