@@ -27,6 +27,7 @@ from app.settings import Settings
 from app.training import promotion
 from app.training import service as training
 from app.training.models import Training, TrainingStatus
+from ml import preset as presets
 
 app = typer.Typer(
     name="mynah",
@@ -123,7 +124,7 @@ def import_(
 @app.command()
 def train(
     handle: Handle,
-    preset: Annotated[str, typer.Option(help="Recipe: lstm, elman, kneser-ney.")] = training.DEFAULT_PRESET,
+    preset: Annotated[str, typer.Option(help=f"Recipe: {', '.join(presets.names())}.")] = training.DEFAULT_PRESET,
     minutes: Annotated[float | None, typer.Option(min=0.01, max=1440, help="Budget. Default: setting.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Random when left out.")] = None,
 ) -> None:

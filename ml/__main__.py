@@ -167,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--corpus", type=Path, help="raw posts (.jsonl or .txt): cleaned, and split by hash")
     for split in ("train", "valid", "test"):
         train.add_argument(f"--{split}", type=Path, help=f"the {split} split, taken as it is")
-    train.add_argument("--preset", default="lstm", help=f"one of {', '.join(preset.names())} (default: lstm)")
+    train.add_argument("--preset", default="lstm-kn5", help=f"one of {', '.join(preset.names())} (default: lstm-kn5)")
     train.add_argument("--tokenizer", choices=("words", "subwords"), help="instead of the preset's")
     budget = train.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="budget of the clock")

@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final
 
 from ml.errors import ArtifactError
-from ml.language_model import LanguageModel
+from ml.language_model import LanguageModel, StoredModel
 from ml.models.kneser_ney import KneserNey
+from ml.models.mixture import Mixture
 from ml.models.recurrent_stepper import RecurrentLanguageModel
 from ml.text.tokenizer import Tokenizer
 from ml.text.tokenizers import load_tokenizer
@@ -21,18 +22,10 @@ FORMAT: Final = 1
 ADVICE: Final = "Train this model again, or fetch its folder once more."
 
 
-class StoredModel(LanguageModel, Protocol):
-    """A language model that can be written and read."""
-
-    def save(self, directory: Path) -> None: ...
-
-    @classmethod
-    def load(cls, directory: Path) -> Self: ...
-
-
 FAMILIES: Final[dict[str, type[StoredModel]]] = {
     "kneser-ney": KneserNey,
     "recurrent": RecurrentLanguageModel,
+    "mixture": Mixture,
 }
 
 

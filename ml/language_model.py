@@ -5,6 +5,7 @@ interface speaks numpy: whoever serves a model needs no training framework.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
@@ -62,3 +63,12 @@ class LanguageModel(Protocol):
         has read one `<eos>`. Returns [T] float32: the number of predictions is the number of tokens.
         """
         ...
+
+
+class StoredModel(LanguageModel, Protocol):
+    """A language model that can be written to a directory and read from it, beside others."""
+
+    def save(self, directory: Path) -> None: ...
+
+    @classmethod
+    def load(cls, directory: Path) -> Self: ...

@@ -75,13 +75,19 @@ class TrainingRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A recipe. training is None for models that need no gradient steps."""
+    """A recipe. training is None for models that need no gradient steps; ngram is mixed into a recurrent model."""
 
     name: str
     description: str
     text: TextRecipe
     model: KneserNeyRecipe | RecurrentRecipe
     training: TrainingRecipe | None
+    ngram: KneserNeyRecipe | None = None
+
+    @property
+    def family(self) -> str:
+        """Which kind of model comes of it, as an artifact names it."""
+        return self.model.family if self.ngram is None else "mixture"
 
 
 def names() -> list[str]:
@@ -113,6 +119,7 @@ def load(name: str, overrides: Mapping[str, object] | None = None) -> Preset:
         text=_read(TextRecipe, data["text"], "text"),
         model=model,
         training=_read(TrainingRecipe, data["training"], "training") if recurrent else None,
+        ngram=_read(KneserNeyRecipe, data["ngram"], "ngram") if "ngram" in data else None,
     )
 
 

@@ -13,7 +13,7 @@ class TrainingCreate(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    preset: str | None = Field(default=None, max_length=50, examples=["lstm"], description="Default: lstm.")
+    preset: str | None = Field(default=None, max_length=50, examples=["lstm-kn5"], description="Default: lstm-kn5.")
     minutes: float | None = Field(
         default=None, gt=0, le=24 * 60, examples=[10], description="Budget. Default: MYNAH_TRAINING_MINUTES."
     )

@@ -17,7 +17,7 @@ from ml import preset as presets
 
 # Needs no gradient steps: it gives a new persona its voice within seconds.
 INSTANT_PRESET = "kneser-ney"
-DEFAULT_PRESET = "lstm"
+DEFAULT_PRESET = "lstm-kn5"
 # A corpus that grew by less than this since the last training is not worth another.
 GROWTH_WORTH_A_TRAINING = 0.10
 

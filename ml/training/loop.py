@@ -17,14 +17,14 @@ from ml.models.recurrent import NetworkState, RecurrentNetwork, detached, flatte
 from ml.preset import TrainingRecipe
 from ml.training import checkpoint
 from ml.training.batches import PADDING, fitting_columns, in_columns, shuffled
-from ml.training.budget import MEASURED_STEPS, WARM_UP_STEPS, Budget
+from ml.training.budget import REPLAN_STEPS, Budget
 from ml.training.checkpoint import Checkpoint, Position
 from ml.training.events import Epoch, Progress
 from ml.training.optimizers import adamw, one_cycle
 
 PROGRESS_SECONDS = 1.0
 CHECKPOINT_SECONDS = 20.0
-RESET_SHARE = 0.1
+RESET_SHARE = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,12 +156,12 @@ class Loop:
         position = self._position
         position.elapsed_seconds += seconds
         position.epoch_seconds += seconds
-        self._step_seconds = [*self._step_seconds[-99:], seconds]
-        if position.total_steps is None and position.step >= WARM_UP_STEPS + MEASURED_STEPS:
+        self._step_seconds = [*self._step_seconds[1 - REPLAN_STEPS :], seconds]
+        if self._budget.is_time_to_plan(position.step, elapsed_seconds=position.elapsed_seconds):
             position.total_steps = self._budget.planned_steps(
                 steps_done=position.step,
                 elapsed_seconds=position.elapsed_seconds,
-                seconds_a_step=median(self._step_seconds[-MEASURED_STEPS:]),
+                seconds_a_step=median(self._step_seconds[-REPLAN_STEPS:]),
             )
 
     def _progress(self) -> Progress:
@@ -241,7 +241,7 @@ class Loop:
 
 
 def sometimes_reset(state: NetworkState) -> NetworkState:
-    """Zero the state of a random tenth of the columns.
+    """Zero the state of a few columns at random.
 
     A sentence is sampled from the initial state; a network that saw it only once an epoch would not know what to say.
     """

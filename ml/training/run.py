@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ml import artifact, preset
-from ml.artifact import Artifact, StoredModel
+from ml.artifact import Artifact
 from ml.errors import ConfigError, CorpusTooSmall
 from ml.evaluation import evaluate
-from ml.language_model import LanguageModel
+from ml.language_model import LanguageModel, StoredModel, TokenArray
 from ml.models.kneser_ney import KneserNey
+from ml.models.mixture import Mixture
 from ml.preset import KneserNeyRecipe, Preset
 from ml.text.cleaning import clean, is_repost
 from ml.text.posts import read_posts
@@ -90,7 +91,7 @@ def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterato
         raise AssertionError("a training ends with a model")
     artifact.save(
         directory / ARTIFACT,
-        family=recipe.model.family,
+        family=recipe.family,
         model=model,
         tokenizer=tokenizer,
         config=_config(recipe, request),
@@ -142,9 +143,7 @@ def _train(
     valid = tokenizer.encode_posts(splits.valid)
     started = _started(splits, tokens={"train": len(train), "valid": len(valid)}, tokenizer=tokenizer)
     if isinstance(recipe.model, KneserNeyRecipe):
-        counted = KneserNey.fit(
-            train, order=recipe.model.order, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos
-        )
+        counted = _count(recipe.model, train, tokenizer)
         yield started(counted.parameters)
         yield counted
         return
@@ -168,7 +167,15 @@ def _train(
         directory=directory / CHECKPOINT,
         stop=stop,
     ).run()
-    yield RecurrentLanguageModel(network.arrays(), cell=recipe.model.cell, eos=tokenizer.eos)
+    recurrent = RecurrentLanguageModel(network.arrays(), cell=recipe.model.cell, eos=tokenizer.eos)
+    if recipe.ngram is None:
+        yield recurrent
+    else:
+        yield Mixture.fit({"recurrent": recurrent, "kneser-ney": _count(recipe.ngram, train, tokenizer)}, valid)
+
+
+def _count(recipe: KneserNeyRecipe, train: TokenArray, tokenizer: Tokenizer) -> KneserNey:
+    return KneserNey.fit(train, order=recipe.order, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos)
 
 
 def _started(splits: Splits, *, tokens: dict[str, int], tokenizer: Tokenizer) -> Callable[[int], events.Started]:

@@ -92,7 +92,7 @@ def test_a_finished_training_tells_its_results_again(counted: Path) -> None:
     assert [type(event) for event in told(again.stdout)] == [events.Evaluated] * 3 + [events.Finished]
 
 
-@pytest.mark.parametrize("preset_name", ["elman", "lstm"])
+@pytest.mark.parametrize("preset_name", ["elman", "lstm", "lstm-kn5"])
 def test_a_recurrent_preset_trains_and_meets_the_champion(
     preset_name: str, tmp_path: Path, small_corpus: list[str], counted: Path
 ) -> None:

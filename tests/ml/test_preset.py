@@ -8,7 +8,7 @@ from ml.preset import KneserNeyRecipe, RecurrentRecipe
 
 
 def test_the_presets_are_these() -> None:
-    assert preset.names() == ["elman", "kneser-ney", "lstm"]
+    assert preset.names() == ["elman", "kneser-ney", "lstm", "lstm-kn5"]
 
 
 @pytest.mark.parametrize("name", preset.names())

@@ -51,7 +51,7 @@ async def test_a_new_corpus_gets_an_instant_model_and_then_asks_for_the_recurren
     await run_jobs("training")
     await run_jobs("default")
     second, first = (await api.get(f"{URL}/trainings")).json()["items"]
-    assert (first["status"], second["preset"], second["status"]) == ("succeeded", "lstm", "queued")
+    assert (first["status"], second["preset"], second["status"]) == ("succeeded", "lstm-kn5", "queued")
     (model,) = (await api.get(f"{URL}/models")).json()["items"]
     assert model["promoted"]
     assert {evaluation["split"] for evaluation in model["evaluations"]} == {"train", "valid", "test"}
@@ -65,7 +65,7 @@ async def test_a_new_corpus_gets_an_instant_model_and_then_asks_for_the_recurren
 async def test_a_recurrent_training_records_epochs_perplexities_and_a_model(
     api: httpx.AsyncClient, speaking: str, run_jobs: RunJobs
 ) -> None:
-    training = await ask(api, preset="lstm", minutes=0.05, seed=3)
+    training = await ask(api, preset="lstm-kn5", minutes=0.05, seed=3)
     await run_jobs("training")
     done = await seen(api, training)
     assert (done["status"], done["progress"], done["error"], done["seed"]) == ("succeeded", 1.0, None, 3)
