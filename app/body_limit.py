@@ -3,26 +3,56 @@
 # FastAPI's class and not Starlette's: only this one passes through FastAPI's reading of a body unchanged. Its own
 # `max_body_size` would do the counting, but answers in plain text.
 from fastapi import HTTPException
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# JSON that is parsed takes many times its size; nobody sends this much of it on purpose.
+JSON_BYTES = 1 << 20
+# A form adds its boundaries and headers to the file.
+FORM_BYTES = 64 * 1024
+# Who has no key is answered 401; there is nothing to read before that.
+KEYLESS_BYTES = 64 * 1024
 
 
 class BodyLimit:
-    """ASGI middleware. Without it a body would fill the disk before any route could look at it."""
+    """ASGI middleware. Without it a body would fill memory or disk before any route could look at it.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    FastAPI reads a body before it asks for a key, so a request without one is bounded here, too.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_upload_bytes: int) -> None:
         self._app = app
-        self._max_bytes = max_bytes
+        self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received = 0
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        most = self._limit(headers)
+        announced = headers.get("content-length", "")
+        received = int(announced) if announced.isdecimal() and len(announced) < 20 and int(announced) > most else 0
 
         async def counted() -> Message:
             nonlocal received
+            if received > most:
+                raise _too_large(most)
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max_bytes:
-                # Raised where the route reads its body, so that it is answered as every error is.
-                raise HTTPException(413, f"The limit is {self._max_bytes:,} bytes (MYNAH_MAX_UPLOAD_MB).")
+            if received > most:
+                raise _too_large(most)
             return message
 
         await self._app(scope, counted, send)
+
+    def _limit(self, headers: Headers) -> int:
+        if "authorization" not in headers:
+            return KEYLESS_BYTES
+        if headers.get("content-type", "").startswith("multipart/form-data"):
+            return self._max_upload_bytes + FORM_BYTES
+        return JSON_BYTES
+
+
+def _too_large(most: int) -> HTTPException:
+    """Raised where the route reads its body, so that it is answered as every error is."""
+    return HTTPException(413, f"The limit for this request is {most:,} bytes (for uploads: MYNAH_MAX_UPLOAD_MB).")

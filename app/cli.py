@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table as RichTable
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from app import demo, jobs, observability, worker
 from app.corpora import service as corpora
@@ -50,6 +51,13 @@ def main() -> None:
         err.print(f"[bold red]{problem.title}[/]", highlight=False)
         err.print(problem.detail, highlight=False, markup=False)
         raise SystemExit(1) from problem
+    except (OperationalError, OSError, ValueError) as error:
+        # A database that is away, a folder that cannot be written, a store of no known kind: all are settings.
+        err.print("[bold red]The service cannot start[/]", highlight=False)
+        err.print(
+            f"{error}\nCheck MYNAH_DATABASE_URL, MYNAH_DATA_DIR and MYNAH_ARTIFACTS_URL.", highlight=False, markup=False
+        )
+        raise SystemExit(1) from error
 
 
 @app.command()
@@ -106,7 +114,7 @@ def import_(
 
         with progress_bar("{task.fields[note]}", out) as progress:
             bar = progress.add_task("Importing", total=None, note="")
-            async with jobs_here(runtime, _served_models(runtime), jobs.DEFAULT_QUEUE):
+            async with jobs_here(runtime, _served_models(runtime), jobs.IMPORT_QUEUE):
                 done = await follow(
                     look,
                     until=lambda row: row.status in {SourceStatus.IMPORTED, SourceStatus.FAILED},
@@ -156,6 +164,9 @@ def train(
                     show=lambda seen: progress.update(bar, completed=seen.progress, note=training.time_left(seen)),
                 )
         _raise_if_failed(done.error)
+        if done.status == TrainingStatus.CANCELLED:
+            out.print("The training was cancelled.")
+            return
         await _show_models(runtime, handle)
 
     _with_runtime(run)
@@ -276,11 +287,9 @@ async def _show_models(runtime: Runtime, handle: str) -> None:
 
 
 def _raise_if_failed(document: dict[str, Any] | None) -> None:
-    """A failed row tells its problem document: the same two lines as a Problem, the same exit code."""
+    """A failed row tells its problem as if it had happened here."""
     if document is not None:
-        err.print(f"[bold red]{document['title']}[/]", highlight=False)
-        err.print(document["detail"], highlight=False, markup=False)
-        raise SystemExit(1)
+        raise Problem.retold(document)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from app.personas.models import Persona
 from app.personas.schemas import Handle
 from app.runtime import Runtime
 from app.sampling import service as sampling
+from app.sampling.errors import NoModelYet
 from app.settings import Settings
 from app.training import promotion
 from app.training.models import ModelVersion, Training, TrainingStatus
@@ -36,16 +37,11 @@ DOCSTRINGS_HANDLE = "pydoc"
 async def bring_up(app: FastAPI, settings: Settings, *, corpus: Path | None, handle: str | None, out: Console) -> None:
     """Make the persona unless it is there, feed it unless it has this corpus, print where to look, follow along."""
     runtime: Runtime = app.state.runtime
-    try:
-        persona = await ensure_persona(runtime, handle=handle or _handle_for(corpus))
-        _print_where_to_look(settings, persona, out)
-        await _feed(runtime, persona, corpus, out)
-        await _first_words(app, persona, out)
-        await _follow_trainings(app, persona, out)
-    except Problem as problem:
-        out.print(f"[bold red]{problem.title}[/]", highlight=False)
-        out.print(problem.detail, markup=False, highlight=False)
-        raise SystemExit(1) from problem
+    persona = await ensure_persona(runtime, handle=handle or _handle_for(corpus))
+    _print_where_to_look(settings, persona, out)
+    await _feed(runtime, persona, corpus, out)
+    await _first_words(app, persona, out)
+    await _follow_trainings(app, persona, out)
 
 
 async def ensure_persona(runtime: Runtime, *, handle: str) -> Persona:
@@ -105,7 +101,7 @@ async def _feed(runtime: Runtime, persona: Persona, corpus: Path | None, out: Co
     over = {SourceStatus.IMPORTED, SourceStatus.FAILED}
     done = await follow(look, until=lambda row: row.status in over, show=lambda row: None)
     if done.error is not None:
-        raise Problem(f"{done.error['title']}: {done.error['detail']}")
+        raise Problem.retold(done.error)
     left_out = sum(done.excluded.values())
     out.print(
         f"Corpus: {done.stored:,} posts stored, {done.duplicates:,} duplicates, {left_out:,} left out.",
@@ -139,12 +135,15 @@ async def _first_words(app: FastAPI, persona: Persona, out: Console) -> None:
 
     def decided(seen: tuple[ModelVersion | None, Training | None]) -> bool:
         version, training = seen
-        return version is not None or (training is not None and training.status == TrainingStatus.FAILED)
+        return version is not None or (
+            training is not None and training.status in {TrainingStatus.FAILED, TrainingStatus.CANCELLED}
+        )
 
     version, training = await follow(look, until=decided, show=lambda seen: None)
     if version is None:
-        document = (training.error if training is not None else None) or {"title": "", "detail": ""}
-        raise Problem(f"{document['title']}: {document['detail']}")
+        if training is not None and training.error is not None:
+            raise Problem.retold(training.error)
+        raise NoModelYet(f"The training of @{persona.handle} was cancelled, so it has nothing to say yet.")
     await _speak(app, persona, out)
 
 

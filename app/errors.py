@@ -10,6 +10,7 @@ Problem
 Each stage declares its own below these, in its `errors.py`. Rename a class and the wire stays: clients see `type`.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import JsonValue
@@ -24,15 +25,25 @@ class Problem(Exception):
     occurrence. detail: this occurrence. extensions: further members of the document.
     """
 
-    type: ClassVar[str] = "internal-error"
-    title: ClassVar[str] = "Something went wrong on our side"
-    status: ClassVar[int] = 500
+    type: str = "internal-error"
+    title: str = "Something went wrong on our side"
+    status: int = 500
     headers: ClassVar[dict[str, str]] = {}
+    # Whether the same again may succeed later.
+    passes: ClassVar[bool] = False
 
     def __init__(self, detail: str, **extensions: JsonValue) -> None:
         super().__init__(detail)
         self.detail = detail
         self.extensions = extensions
+
+    @classmethod
+    def retold(cls, document: Mapping[str, Any]) -> "Problem":
+        """The problem that a row keeps as its document."""
+        problem = cls(document["detail"])
+        problem.title = document["title"]
+        problem.status = document["status"]
+        return problem
 
     def document(self) -> dict[str, Any]:
         """The problem document, without the instance that only the edge knows."""

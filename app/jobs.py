@@ -13,17 +13,20 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import conninfo
+from app.errors import Problem
 
 log = structlog.get_logger()
 
-# A training holds its worker for minutes: it has a queue of its own, so that nothing else waits behind it.
+# What takes minutes has a queue of its own, so that nothing waits behind it; what must be on time has one, too.
 TRAINING_QUEUE = "training"
+IMPORT_QUEUE = "imports"
+POSTING_QUEUE = "posting"
 DEFAULT_QUEUE = "default"
-QUEUES = {"training.run": TRAINING_QUEUE}
+QUEUES = {"training.run": TRAINING_QUEUE, "corpora.import": IMPORT_QUEUE, "posting.deliver": POSTING_QUEUE}
 
 HEARTBEAT_SECONDS = 5.0
 STALLED_AFTER_SECONDS = 20.0
-MAX_ATTEMPTS = 8
+LONGEST_WAIT_SECONDS = 60
 
 
 class RetryAfterShutdownOrOutage(BaseRetryStrategy):
@@ -35,15 +38,22 @@ class RetryAfterShutdownOrOutage(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         if isinstance(exception, procrastinate.exceptions.JobAborted | asyncio.CancelledError):
             return RetryDecision(retry_in={"seconds": 0})
-        outage = isinstance(
-            exception, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError | psycopg.OperationalError
-        )
-        if outage and job.attempts < MAX_ATTEMPTS:
-            return RetryDecision(retry_in={"seconds": 2**job.attempts})
+        if is_outage(exception):
+            # For as long as it takes: the row still waits for this job, and nothing else would end it.
+            return RetryDecision(retry_in={"seconds": min(2**job.attempts, LONGEST_WAIT_SECONDS)})
         return None
 
 
 RETRY = RetryAfterShutdownOrOutage()
+
+
+def is_outage(exception: BaseException) -> bool:
+    """Whether the same again later may succeed: the database was away, or nobody had time."""
+    if isinstance(exception, Problem):
+        return exception.passes
+    return isinstance(
+        exception, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError | psycopg.OperationalError
+    )
 
 
 def open_queue(database_url: str) -> procrastinate.App:

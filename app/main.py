@@ -22,9 +22,6 @@ from app.settings import Settings
 from app.timeline import endpoints as timeline
 from app.training import endpoints as training
 
-# A form adds its boundaries and headers to the file.
-FORM_BYTES = 64 * 1024
-
 DESCRIPTION = """
 Bots that speak in somebody's voice. Create a persona, upload its posts, and ask for sentences; models are trained,
 measured and promoted by themselves. Every error is a problem document (RFC 9457).
@@ -56,7 +53,7 @@ def create_app(settings: Settings, *, with_worker: bool = True, clock: Clock = s
         openapi_url="/api/openapi.json",
     )
     app.add_middleware(observability.RequestId)
-    app.add_middleware(BodyLimit, max_bytes=int(settings.max_upload_mb * 1_000_000) + FORM_BYTES)
+    app.add_middleware(BodyLimit, max_upload_bytes=int(settings.max_upload_mb * 1_000_000))
     # FastAPI's own page would load its scripts from another host; these come from a package.
     patch_fastapi(
         app,

@@ -20,7 +20,13 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # Rich ones would print local variables: keys, and texts of posts.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     formatting: list[structlog.typing.Processor] = [structlog.processors.format_exc_info] if as_json else []
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]

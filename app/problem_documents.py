@@ -8,9 +8,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 
-from app.errors import TYPE_PREFIX, InvalidInput, Problem
+from app.errors import TYPE_PREFIX, Conflict, InvalidInput, Problem
 
 log = structlog.get_logger()
 
@@ -52,6 +54,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(IntegrityError, _on_lost_race)
+    app.add_exception_handler(StaleDataError, _on_lost_race)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -93,7 +97,13 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 
 
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:
-    log.error("request.crashed", exc_info=error)
     request_id = getattr(request.state, "request_id", "unknown")
+    # Named here: this handler runs outside the middleware that binds it.
+    log.error("request.crashed", exc_info=error, request_id=request_id)
     problem = Problem(f"This is a bug or a broken machine; the log tells more under request id {request_id}.")
-    return _answer(request, {**problem.document(), "request_id": request_id})
+    return _answer(request, {**problem.document(), "request_id": request_id}, {"X-Request-Id": request_id})
+
+
+async def _on_lost_race(request: Request, _error: Exception) -> JSONResponse:
+    """A row that this one belongs to was deleted between two statements: a constraint keeps them apart, not a check."""
+    return _answer(request, Conflict("What this belongs to was changed or deleted meanwhile; look again.").document())

@@ -43,8 +43,12 @@ class Store:
         try:
             for path in self._files.ls(self._path(key), detail=False):
                 self._files.get_file(path, str(arriving / path.rsplit("/", 1)[-1]))
-            if not target.is_dir():
+            try:
                 arriving.rename(target)
+            except OSError:
+                # Somebody else's copy arrived first: it is the same.
+                if not target.is_dir():
+                    raise
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
 

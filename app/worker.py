@@ -15,8 +15,8 @@ from app.training import tasks as training
 log = structlog.get_logger()
 
 RESTART_SECONDS = 5.0
-# Jobs but trainings wait for the database or the network most of the time.
-CONCURRENCY = {jobs.DEFAULT_QUEUE: 4, jobs.TRAINING_QUEUE: 1}
+# Trainings and imports compute: more of them at once would only take turns.
+CONCURRENCY = {jobs.DEFAULT_QUEUE: 2, jobs.POSTING_QUEUE: 4, jobs.IMPORT_QUEUE: 1, jobs.TRAINING_QUEUE: 1}
 
 
 def register_tasks(runtime: Runtime, served_models: ServedModels) -> None:

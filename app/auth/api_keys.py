@@ -1,8 +1,10 @@
 """API keys: made, kept in a file of the owner's only, checked."""
 
+import contextlib
 import hashlib
 import os
 import secrets
+import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +16,20 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import ApiKey
-from app.db.engine import SessionDep
-from app.errors import Unauthenticated
+from app.errors import Problem, Unauthenticated
+from app.runtime import RuntimeDep
 from app.settings import Settings
 
 ADMIN = "admin"
 PREFIX_LENGTH = 10
+SHORTEST_KEY = 16
+
+
+class BrokenKeyFile(Problem):
+    """The file of the admin key is empty or cut."""
+
+    type = "broken-key-file"
+    title = "The admin key cannot be read"
 
 
 def key_hash(key: str) -> str:
@@ -38,15 +48,26 @@ def admin_key(settings: Settings) -> str:
         return settings.admin_key.get_secret_value()
     path = admin_key_path(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    # O_EXCL: of two processes that start at once, one makes the key and the other reads it.
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    key = f"mynah_{secrets.token_urlsafe(32)}"
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key + "\n")
+    if not path.exists():
+        _make_key_file(path)
+    key = path.read_text().strip()
+    if len(key) < SHORTEST_KEY:
+        raise BrokenKeyFile(f"{path} holds no key. Remove it, and the next start makes a new one.")
     return key
+
+
+def _make_key_file(path: Path) -> None:
+    """Whole or not at all; of two processes that start at once, one makes the key and both read it."""
+    descriptor, arriving = tempfile.mkstemp(dir=path.parent, prefix=".admin-key-")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"mynah_{secrets.token_urlsafe(32)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(arriving, path)
+    finally:
+        Path(arriving).unlink()
 
 
 async def ensure_admin_key(session: AsyncSession, *, key: str, now: datetime) -> None:
@@ -61,16 +82,18 @@ async def ensure_admin_key(session: AsyncSession, *, key: str, now: datetime) ->
 
 
 async def require_key(
-    session: SessionDep,
+    runtime: RuntimeDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
 ) -> ApiKey:
     """Dependency of every route below /api/v1. Raises Unauthenticated."""
     if credentials is None:
         raise Unauthenticated("Send your key as `Authorization: Bearer <key>`.")
     # Found by hash: how long the look-up takes says nothing about a key.
-    found = await session.scalar(
-        select(ApiKey).where(ApiKey.key_hash == key_hash(credentials.credentials), ApiKey.revoked_at.is_(None))
-    )
+    # In a transaction of its own, over before the route begins: a route that waits must not hold a connection.
+    async with runtime.transaction() as session:
+        found: ApiKey | None = await session.scalar(
+            select(ApiKey).where(ApiKey.key_hash == key_hash(credentials.credentials), ApiKey.revoked_at.is_(None))
+        )
     if found is None:
         raise Unauthenticated("This key is not known here, or was revoked.")
     return found

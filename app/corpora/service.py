@@ -19,7 +19,7 @@ from app.corpora.errors import EmptyCorpus, SourceNotFound
 from app.corpora.importers import IMPORTERS, Excluded, Format, Post
 from app.corpora.models import MOVES, Source, SourceStatus, Tweet
 from app.errors import Problem
-from app.jobs import enqueue
+from app.jobs import enqueue, is_outage
 from app.personas import service as personas
 from app.runtime import Runtime
 from app.states import states_before
@@ -122,6 +122,14 @@ async def import_source(runtime: Runtime, *, source_id: int) -> None:
         gone = Problem("The uploaded file is no longer in the store; upload it again.")
         await _fail(runtime, source_id=source_id, problem=gone)
         log.warning("import.failed", source_id=source_id, problem="upload gone")
+    except Exception as error:
+        if is_outage(error):
+            raise
+        # A full disk, say: no row may be left importing for ever.
+        log.exception("import.broken", source_id=source_id)
+        await _fail(
+            runtime, source_id=source_id, problem=Problem(f"It could not be imported ({type(error).__name__}).")
+        )
     else:
         log.info("import.finished", source_id=source_id, read=tally.read, stored=tally.stored)
     await asyncio.to_thread(runtime.store.remove, source.upload_key)

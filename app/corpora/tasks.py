@@ -3,7 +3,7 @@
 import asyncio
 
 from app.corpora import service
-from app.jobs import DEFAULT_QUEUE, RETRY
+from app.jobs import DEFAULT_QUEUE, IMPORT_QUEUE, RETRY
 from app.runtime import Runtime
 
 
@@ -11,7 +11,7 @@ def register(runtime: Runtime) -> None:
     """Tell the queue its jobs, bound to a worker's runtime."""
     queue = runtime.queue
 
-    @queue.task(name="corpora.import", queue=DEFAULT_QUEUE, retry=RETRY)
+    @queue.task(name="corpora.import", queue=IMPORT_QUEUE, retry=RETRY)
     async def import_(source_id: int) -> None:
         await service.import_source(runtime, source_id=source_id)
 

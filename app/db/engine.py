@@ -23,8 +23,13 @@ def conninfo(database_url: str) -> str:
 
 
 def open_engine(database_url: str) -> AsyncEngine:
-    """A pool of connections. `pool_pre_ping` replaces those that a restart of the database cut."""
-    return create_async_engine(sqlalchemy_url(database_url), pool_pre_ping=True, pool_size=10, max_overflow=20)
+    """A pool of connections. `pool_pre_ping` replaces those that a restart of the database cut.
+
+    Parameters stay out of errors and so of logs: they may be texts of posts.
+    """
+    return create_async_engine(
+        sqlalchemy_url(database_url), pool_pre_ping=True, pool_size=10, max_overflow=20, hide_parameters=True
+    )
 
 
 def transactions(engine: AsyncEngine, queue: procrastinate.App) -> Transaction:

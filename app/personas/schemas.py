@@ -1,13 +1,13 @@
 """Personas on the wire."""
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-HANDLE_PATTERN = r"^[A-Za-z0-9_]{1,30}$"
+from app.personas.handles import HANDLE_PATTERN
 
-# ASCII only: no two handles look alike, and each is at home in a URL. The case of letters does not matter.
 Handle = Annotated[
     str,
     Field(pattern=HANDLE_PATTERN, description="Letters, digits and _; at most 30.", examples=["trump"]),
@@ -19,17 +19,19 @@ Language = Annotated[
 ]
 
 
-def _without_controls(text: str) -> str:
-    """Control characters have no place in a name, and NUL none in the database."""
-    if any(not character.isprintable() and character != "\n" for character in text):
+def _without_controls(text: object) -> object:
+    """Control characters have no place in a name, and NUL and halves of surrogate pairs none in the database."""
+    if not isinstance(text, str):
+        return text
+    if any(unicodedata.category(character) in {"Cc", "Cs"} and character not in "\n\t" for character in text):
         raise ValueError("contains control characters")
     return text.strip()
 
 
 PersonaName = Annotated[
-    str, Field(min_length=1, max_length=100, examples=["TrumpBot"]), AfterValidator(_without_controls)
+    str, Field(min_length=1, max_length=100, examples=["TrumpBot"]), BeforeValidator(_without_controls)
 ]
-Bio = Annotated[str, Field(max_length=1000, examples=["A bot."]), AfterValidator(_without_controls)]
+Bio = Annotated[str, Field(max_length=1000, examples=["A bot."]), BeforeValidator(_without_controls)]
 
 
 class PersonaCreate(BaseModel):

@@ -1,14 +1,18 @@
 """Make, find, change and delete personas."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from sqlalchemy import delete as sql_delete
 from sqlalchemy import select
+from sqlalchemy import update as sql_update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.jobs import enqueue
 from app.personas.errors import HandleTaken, PersonaNotFound
+from app.personas.handles import HANDLE_PATTERN
 from app.personas.models import Persona
 
 
@@ -26,26 +30,36 @@ async def create(
 
 async def find(session: AsyncSession, *, handle: str) -> Persona:
     """The persona of a handle, in whatever case. Raises PersonaNotFound."""
-    persona = await session.scalar(select(Persona).where(Persona.handle == handle.lower()))
+    # What is no handle is nobody's; NUL the database would not even look for.
+    known = re.fullmatch(HANDLE_PATTERN, handle)
+    persona = await session.scalar(select(Persona).where(Persona.handle == handle.lower())) if known else None
     if persona is None:
-        raise PersonaNotFound(f"No persona is called @{handle[:30]!s}; GET /api/v1/personas lists those there are.")
+        raise PersonaNotFound(
+            f"No persona is called @{ascii(handle[:30])[1:-1]}; GET /api/v1/personas lists those there are."
+        )
     return persona
 
 
 async def update(session: AsyncSession, *, handle: str, changes: Mapping[str, str | None], now: datetime) -> Persona:
     """Set the given fields. Raises PersonaNotFound."""
     persona = await find(session, handle=handle)
-    for field, value in changes.items():
-        setattr(persona, field, value)
-    persona.updated_at = now
-    await session.flush()
-    return persona
+    # One statement that finds the row or does not: it may have been deleted since.
+    changed = sql_update(Persona).where(Persona.id == persona.id).values(**changes, updated_at=now).returning(Persona)
+    updated: Persona | None = await session.scalar(changed, execution_options={"populate_existing": True})
+    if updated is None:
+        raise _gone(handle)
+    return updated
 
 
 async def delete(session: AsyncSession, *, handle: str) -> None:
     """Delete a persona with everything that it owns; its files follow as jobs. Raises PersonaNotFound."""
     persona = await find(session, handle=handle)
-    await session.delete(persona)
-    await session.flush()
+    deleted = await session.scalar(sql_delete(Persona).where(Persona.id == persona.id).returning(Persona.id))
+    if deleted is None:
+        raise _gone(handle)
     await enqueue(session, "corpora.discard_uploads", persona_id=persona.id)
     await enqueue(session, "training.discard_artifacts", persona_id=persona.id)
+
+
+def _gone(handle: str) -> PersonaNotFound:
+    return PersonaNotFound(f"@{handle.lower()} has just been deleted.")

@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import Update, select, update
 
 from app.errors import Problem
+from app.jobs import is_outage
 from app.personas.models import Persona
 from app.posting.models import MOVES, Account, AccountKind, Draft, DraftState, Publication, PublicationState
 from app.posting.platforms import PLATFORMS
@@ -38,11 +39,20 @@ async def deliver(runtime: Runtime, served_models: ServedModels, *, publication_
         return
     try:
         text = claim.text or await _write_draft(runtime, served_models, claim)
+        remote_id = await claim.platform.publish(text, idempotency_key=claim.idempotency_key)
     except Problem as problem:
+        if is_outage(problem):
+            raise
         await _finish(runtime, publication_id, state=PublicationState.FAILED, error=problem.document())
         log.warning("publication.failed", publication_id=publication_id, problem=problem.type)
         return
-    remote_id = await claim.platform.publish(text, idempotency_key=claim.idempotency_key)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        log.exception("publication.broken", publication_id=publication_id)
+        broken = Problem(f"It could not be posted ({type(error).__name__}).")
+        await _finish(runtime, publication_id, state=PublicationState.FAILED, error=broken.document())
+        return
     await _finish(runtime, publication_id, state=PublicationState.SENT, remote_id=remote_id)
     log.info("publication.sent", publication_id=publication_id)
 

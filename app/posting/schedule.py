@@ -1,7 +1,7 @@
 """When a schedule is due: pure functions of rule, zone and a moment. Daylight saving skips nothing, repeats nothing."""
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
@@ -17,12 +17,12 @@ def check(cron: str, time_zone: str, *, after: datetime) -> datetime:
         raise InvalidSchedule.at(
             "/cron", f"{cron!r} does not have the five fields minute, hour, day, month, weekday ('0 9 * * *': at nine)."
         )
-    try:
-        zone = ZoneInfo(time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    # `localtime` would be whatever the machine of a worker is set to.
+    if time_zone not in available_timezones() or time_zone == "localtime":
         raise InvalidSchedule.at(
             "/time_zone", f"{time_zone!r} is no time zone; give a name such as 'Europe/Berlin' or 'UTC'."
-        ) from error
+        )
+    zone = ZoneInfo(time_zone)
     try:
         return _first_after(cron, zone, after)
     except (CronSimError, StopIteration) as error:

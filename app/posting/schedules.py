@@ -9,6 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.jobs import enqueue
+from app.personas.errors import PersonaNotFound
+from app.personas.models import Persona
 from app.posting import schedule as due_times
 from app.posting.errors import ScheduleLimit, ScheduleNotFound, UnknownAccount
 from app.posting.models import Account, AccountKind, Publication, PublicationState, Schedule
@@ -24,6 +26,9 @@ async def create(
 ) -> Schedule:
     """A new schedule. Raises InvalidSchedule, UnknownAccount, ScheduleLimit."""
     first_due_at = due_times.check(cron, time_zone, after=now)
+    # The lock: of requests that come together, each counts what the one before it has added.
+    if await session.get(Persona, persona_id, with_for_update={"key_share": True}) is None:
+        raise PersonaNotFound("This persona has just been deleted.")
     count = await session.scalar(select(func.count()).select_from(Schedule).where(Schedule.persona_id == persona_id))
     if (count or 0) >= MOST_SCHEDULES:
         raise ScheduleLimit(f"A persona has at most {MOST_SCHEDULES} schedules; delete one first.")

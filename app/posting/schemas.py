@@ -15,7 +15,7 @@ class ScheduleCreate(BaseModel):
 
     cron: str = Field(max_length=100, examples=["0 9,18 * * *"], description="Minute, hour, day, month, weekday.")
     time_zone: str = Field(default="UTC", max_length=64, examples=["Europe/Berlin"])
-    account: str = Field(default="timeline", max_length=100, examples=["timeline"])
+    account: str = Field(default="timeline", pattern=r"^[A-Za-z0-9_.:-]{1,100}$", examples=["timeline"])
 
 
 class ScheduleOut(BaseModel):

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from app.jobs import DEFAULT_QUEUE, RETRY
+from app.jobs import POSTING_QUEUE, RETRY
 from app.posting import delivery, schedules
 from app.runtime import Runtime
 from app.sampling.served_models import ServedModels
@@ -13,7 +13,7 @@ def register(runtime: Runtime, served_models: ServedModels) -> None:
     queue = runtime.queue
 
     @queue.periodic(cron="* * * * *")
-    @queue.task(name="posting.tick", queue=DEFAULT_QUEUE, retry=RETRY)
+    @queue.task(name="posting.tick", queue=POSTING_QUEUE, retry=RETRY)
     async def tick(timestamp: int) -> None:
         # The queue names the minute; a worker that comes late takes what fell due since then, too.
         now = max(datetime.fromtimestamp(timestamp, UTC), runtime.clock())
@@ -22,6 +22,6 @@ def register(runtime: Runtime, served_models: ServedModels) -> None:
             async with runtime.transaction() as session:
                 seen = await schedules.publish_due(session, now=now)
 
-    @queue.task(name="posting.deliver", queue=DEFAULT_QUEUE, retry=RETRY)
+    @queue.task(name="posting.deliver", queue=POSTING_QUEUE, retry=RETRY)
     async def deliver(publication_id: int) -> None:
         await delivery.deliver(runtime, served_models, publication_id=publication_id)

@@ -1,5 +1,7 @@
 """What can go wrong with sampling."""
 
+from typing import ClassVar
+
 from app.errors import Conflict, InvalidInput, Problem, Unusable
 
 
@@ -22,6 +24,16 @@ class NoSentence(Unusable):
 
     type = "no-sentence"
     title = "No sentence fits these controls"
+
+
+class Busy(Problem):
+    """No core was free to sample on for a while."""
+
+    type = "busy"
+    title = "The service is busy"
+    status = 503
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+    passes = True
 
 
 class ModelUnavailable(Problem):

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections import OrderedDict, defaultdict
 from pathlib import Path
 
@@ -39,7 +40,13 @@ class ServedModels:
         folder = self._directory / version.artifact_key.replace("/", "-")
         try:
             self._store.get_folder(version.artifact_key, folder)
-            return artifact.load(folder)
+            try:
+                return artifact.load(folder)
+            except ArtifactError:
+                # Our copy may be what is damaged: fetch it once more before giving up.
+                shutil.rmtree(folder, ignore_errors=True)
+                self._store.get_folder(version.artifact_key, folder)
+                return artifact.load(folder)
         except (ArtifactError, FileNotFoundError) as error:
             raise ModelUnavailable(
                 f"Model {version.number} is missing from the store or damaged ({error}). Train this persona again."

@@ -2,14 +2,17 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from app.errors import InvalidInput
 from app.personas import service as personas
 from app.runtime import Runtime
-from app.sampling.errors import NoModelYet, NoSentence, PromptTooLong
+from app.sampling.errors import Busy, NoModelYet, NoSentence, PromptTooLong
 from app.sampling.served_models import ServedModels
 from app.training import promotion
 from app.training.models import ModelVersion
@@ -18,6 +21,9 @@ from ml.sampling.controls import Controls
 from ml.sampling.engine import Sentence, sample
 
 LONGEST_PROMPT = 500
+# Ten times what a hundred sentences take: whoever computes longer than that keeps the others from speaking.
+LONGEST_SECONDS = 20.0
+LONGEST_WAIT_SECONDS = 30.0
 # A little below what the model learnt: fewer slips, and still no two sentences alike.
 TEMPERATURE = 0.8
 
@@ -48,14 +54,31 @@ async def speak(
     version = await _promoted_version(runtime, handle)
     loaded = await served_models.get(version)
     seed = secrets.randbelow(2**53) if seed is None else seed
-    try:
-        async with served_models.seats:
+    async with _seat(served_models.seats) as stop:
+        try:
             sentences = await asyncio.to_thread(
-                sample, loaded.model, loaded.tokenizer, n=n, controls=checked, seed=seed
+                sample, loaded.model, loaded.tokenizer, n=n, controls=checked, seed=seed, stop=stop
             )
-    except SamplingError as error:
-        raise NoSentence(str(error)) from error
+        except SamplingError as error:
+            raise NoSentence(str(error)) from error
     return Spoken(version=version, seed=seed, sentences=sentences)
+
+
+@asynccontextmanager
+async def _seat(seats: asyncio.Semaphore) -> AsyncIterator[Callable[[], bool]]:
+    """A core to compute on, for a while; yields whether that is over, or the caller gone. Raises Busy."""
+    try:
+        async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+            await seats.acquire()
+    except TimeoutError as error:
+        raise Busy("Too many sentences are being sampled at this moment. Try again in some seconds.") from error
+    over = threading.Event()
+    until = time.monotonic() + LONGEST_SECONDS
+    try:
+        yield lambda: over.is_set() or time.monotonic() > until
+    finally:
+        over.set()
+        seats.release()
 
 
 def _checked(controls: Mapping[str, Any]) -> Controls:

@@ -27,17 +27,21 @@ HEADERS = {
 _templates = Environment(loader=PackageLoader("app.timeline"), autoescape=True, undefined=StrictUndefined)
 
 
-@router.get("/@{handle}", response_class=HTMLResponse, responses={404: {"description": "No such persona"}})
+@router.get(
+    "/@{handle}",
+    response_class=HTMLResponse,
+    responses={404: {"description": "No such persona"}},
+)
 async def show_timeline(
     session: SessionDep,
     request: Request,
-    handle: Annotated[str, Path(max_length=100)],
-    before: Annotated[str | None, Query(max_length=100, description="Cursor of an older page.")] = None,
+    handle: Annotated[str, Path()],
+    before: Annotated[str | None, Query(description="Cursor of an older page.")] = None,
 ) -> HTMLResponse:
     """The public timeline."""
     try:
         persona = await personas.find(session, handle=handle)
-        page = PageRequest(cursor=before, limit=POSTS_A_PAGE)
+        page = PageRequest.model_construct(cursor=before, limit=POSTS_A_PAGE)
         posts, older = await page_of_posts(session, persona_id=persona.id, page=page, timeline_only=True)
     except Problem as problem:
         title = "Nobody of that name speaks here" if isinstance(problem, NotFound) else problem.title

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Problem
-from app.jobs import enqueue
+from app.jobs import enqueue, is_outage
 from app.personas.models import Persona
 from app.runtime import Runtime
 from app.states import states_before
@@ -25,6 +25,8 @@ from app.training import promotion, snapshot
 from app.training.errors import CorpusTooSmall, TrainingFailed
 from app.training.models import MOVES, Epoch, Evaluation, ModelVersion, Training, TrainingStatus
 from app.training.process import ChildCrashed, training_child
+from ml import artifact
+from ml.errors import ArtifactError
 from ml.training import events
 
 log = structlog.get_logger()
@@ -49,13 +51,14 @@ class Outcome:
 
 async def run(runtime: Runtime, *, training_id: int) -> None:
     """Train, and record what came of it. Run again after a crash, it resumes from the last checkpoint."""
+    directory = runtime.settings.data_dir / "trainings" / str(training_id)
     training = await _claim(runtime, training_id)
     if training is None:
+        # Cancelled or deleted while it waited: its posts have no business here any more.
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         return
-    directory = runtime.settings.data_dir / "trainings" / str(training.id)
     try:
-        if training.attempt > MAX_ATTEMPTS:
-            raise TrainingFailed(f"It was started {MAX_ATTEMPTS} times and its worker died each time; see the log.")
+        _check_attempts(training)
         await _freeze(runtime, training=training, directory=directory)
         outcome = await _follow(runtime, training=training, directory=directory)
         await _record(runtime, training=training, directory=directory, outcome=outcome)
@@ -72,7 +75,19 @@ async def run(runtime: Runtime, *, training_id: int) -> None:
     except ChildCrashed as crash:
         log.warning("training.crashed", training_id=training.id, reason=str(crash))
         await _fail(runtime, training=training, problem=TrainingFailed(f"The training process ended early: {crash}"))
+    except Exception as error:
+        if is_outage(error):
+            raise
+        # A full disk, say: no row may be left running for ever.
+        log.exception("training.broken", training_id=training.id)
+        await _fail(runtime, training=training, problem=TrainingFailed(f"{type(error).__name__}: {error}"))
     await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+def _check_attempts(training: Training) -> None:
+    """Raises TrainingFailed for a training that took every worker down with it."""
+    if training.attempt > MAX_ATTEMPTS:
+        raise TrainingFailed(f"It was started {MAX_ATTEMPTS} times and its worker died each time; see the log.")
 
 
 async def _claim(runtime: Runtime, training_id: int) -> Training | None:
@@ -114,7 +129,11 @@ async def _freeze(runtime: Runtime, *, training: Training, directory: Path) -> N
     champion_folder = None
     if champion is not None:
         champion_folder = directory / "champion"
-        await asyncio.to_thread(runtime.store.get_folder, champion.artifact_key, champion_folder)
+        if not await asyncio.to_thread(_fetch_champion, runtime, champion, champion_folder):
+            # What is served is lost: whatever comes of this training replaces it.
+            champion_folder = None
+            training.champion_id = None
+            await _write_alone(runtime, training, champion_id=None)
     request = {
         "preset": training.preset,
         "minutes": training.minutes,
@@ -123,6 +142,17 @@ async def _freeze(runtime: Runtime, *, training: Training, directory: Path) -> N
         "champion": None if champion_folder is None else str(champion_folder.absolute()),
     }
     await asyncio.to_thread(_write_whole, request_file, json.dumps(request))
+
+
+def _fetch_champion(runtime: Runtime, champion: ModelVersion, folder: Path) -> bool:
+    """Whether the artifact of the served version is there and whole."""
+    try:
+        runtime.store.get_folder(champion.artifact_key, folder)
+        artifact.load(folder)
+    except (FileNotFoundError, ArtifactError) as error:
+        log.warning("champion.lost", model_version_id=champion.id, reason=str(error))
+        return False
+    return True
 
 
 def _write_whole(path: Path, content: str) -> None:
@@ -193,12 +223,21 @@ async def _add_epoch(runtime: Runtime, training: Training, event: events.Epoch) 
 
 
 async def _record(runtime: Runtime, *, training: Training, directory: Path, outcome: Outcome) -> None:
-    """Keep the artifact, then version, evaluations, promotion and the end of the training in one transaction."""
+    """Keep the artifact, then record it; an artifact that nobody recorded does not stay."""
     artifact_key = f"models/{training.persona_id}/{training.id}-{training.attempt}"
     await asyncio.to_thread(runtime.store.put_folder, directory / "artifact", artifact_key)
+    try:
+        await _record_version(runtime, training, outcome, artifact_key)
+    except TakenAway:
+        await asyncio.to_thread(runtime.store.remove, artifact_key)
+        raise
+
+
+async def _record_version(runtime: Runtime, training: Training, outcome: Outcome, artifact_key: str) -> None:
+    """Version, evaluations, promotion and the end of the training, in one transaction."""
     async with runtime.transaction() as session:
         # The persona's row orders the numbering of its versions.
-        await session.get(Persona, training.persona_id, with_for_update=True)
+        await session.get(Persona, training.persona_id, with_for_update={"key_share": True})
         await _write(
             session,
             training,
@@ -276,14 +315,17 @@ def _valid_bits_per_byte(evaluated: list[events.Evaluated]) -> float:
 
 async def _fail(runtime: Runtime, *, training: Training, problem: Problem) -> None:
     try:
-        await _write_alone(
-            runtime,
-            training,
-            status=TrainingStatus.FAILED,
-            error=problem.document(),
-            remaining_seconds=None,
-            finished_at=runtime.clock(),
-        )
+        async with runtime.transaction() as session:
+            await _write(
+                session,
+                training,
+                status=TrainingStatus.FAILED,
+                error=problem.document(),
+                remaining_seconds=None,
+                finished_at=runtime.clock(),
+            )
+            # The corpus may have grown meanwhile, and nothing was considered while this one was under way.
+            await enqueue(session, "training.consider", persona_id=training.persona_id)
     except TakenAway:
         log.info("training.taken_away", training_id=training.id, attempt=training.attempt)
     else:

@@ -53,7 +53,7 @@ async def consider(session: AsyncSession, *, persona_id: int, minutes: float, no
     """Queue the training that this corpus deserves next, if any: at once a model without gradient steps, then the
     recurrent one, and the recurrent one again whenever the corpus has grown enough."""
     # One consideration of a persona at a time, or two of them would both see that nothing is queued.
-    if await session.get(Persona, persona_id, with_for_update=True) is None:
+    if await session.get(Persona, persona_id, with_for_update={"key_share": True}) is None:
         return None
     busy = select(Training.id).where(Training.persona_id == persona_id, Training.status.in_(ACTIVE)).limit(1)
     corpus_posts = await corpora.count_tweets(session, persona_id=persona_id)
@@ -88,6 +88,8 @@ async def cancel(session: AsyncSession, *, persona_id: int, training_id: int, no
         .where(Training.id == training_id, Training.status.in_(states_before(MOVES, TrainingStatus.CANCELLED)))
         .values(status=TrainingStatus.CANCELLED, finished_at=now, remaining_seconds=None)
     )
+    # The corpus may have grown while this one was under way.
+    await enqueue(session, "training.consider", persona_id=persona_id)
     return await find(session, persona_id=persona_id, training_id=training_id)
 
 

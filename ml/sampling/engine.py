@@ -7,6 +7,7 @@ whose arithmetic rounds differently in another batch size may, rarely, fall on t
 
 import math
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self
@@ -172,14 +173,23 @@ class _Voice:
 
 
 def sample(
-    model: LanguageModel, tokenizer: Tokenizer, *, n: int, controls: Controls | None = None, seed: int
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    *,
+    n: int,
+    controls: Controls | None = None,
+    seed: int,
+    stop: Callable[[], bool] = lambda: False,
 ) -> list[Sentence]:
     """Draw n sentences; the same seed gives the same sentences, and the first m of n are the m drawn alone.
 
     A sentence ends by `<eos>`. An attempt that grows too long, is blank or breaks a character is given up and made
     again, at most MAX_ATTEMPTS times a sentence.
 
-    Raises SamplingError when none of a sentence's attempts can be used, ConfigError for a negative n or seed.
+    `stop` is asked before every step: a caller who has waited long enough, or is gone, ends it.
+
+    Raises SamplingError when none of a sentence's attempts can be used or it was stopped, ConfigError for a negative
+    n or seed.
     """
     if n < 0 or seed < 0:
         raise ConfigError(f"n is {n} and seed is {seed}; both must be 0 or more.")
@@ -190,6 +200,8 @@ def sample(
     flaws = {sentence: Counter[_Flaw]() for sentence in range(n)}
     batch = voice.begin([])
     while waiting or batch.attempts:
+        if stop():
+            raise SamplingError("It took too long. Ask for fewer or shorter sentences, or for a lower temperature.")
         batch = batch.join(voice.begin(_admit(waiting, seed, room=MAX_ROWS - len(batch.attempts))))
         tokens = voice.speak(batch)
         going_on = []

@@ -35,6 +35,10 @@ class Budget:
         again = steps_done > 0 and steps_done % REPLAN_STEPS == 0
         return first or (again and elapsed_seconds < self.minutes * 60 / 2)
 
+    def is_over(self, *, elapsed_seconds: float) -> bool:
+        """Whether the minutes are up, whatever was planned."""
+        return self.minutes is not None and elapsed_seconds >= self.minutes * 60
+
     def planned_steps(self, *, steps_done: int, elapsed_seconds: float, seconds_a_step: float) -> int:
         """All steps of the training, those done included, so that the minutes are used and not exceeded."""
         if self.minutes is None:

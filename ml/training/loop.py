@@ -153,6 +153,7 @@ class Loop:
         position.window += 1
 
     def _measure(self, seconds: float) -> None:
+        """Count the time of a step, and plan by it when it is time to."""
         position = self._position
         position.elapsed_seconds += seconds
         position.epoch_seconds += seconds
@@ -163,6 +164,8 @@ class Loop:
                 elapsed_seconds=position.elapsed_seconds,
                 seconds_a_step=median(self._step_seconds[-REPLAN_STEPS:]),
             )
+        if self._budget.is_over(elapsed_seconds=position.elapsed_seconds):
+            position.total_steps = position.step
 
     def _progress(self) -> Progress:
         position = self._position

@@ -168,3 +168,16 @@ def test_a_service_that_was_killed_leaves_nothing_that_the_next_one_cannot_stop(
     after = Running("serve", environment=environment)
     after.wait_for("worker.started")
     assert after.stop() == 0, after.printed
+
+
+@pytest.mark.usefixtures("no_server_left")
+def test_a_demo_that_cannot_learn_from_its_file_says_why_and_ends(environment: dict[str, str], tmp_path: Path) -> None:
+    few = tmp_path / "few.txt"
+    few.write_text("\n".join(posts(5)))
+    told = command("demo", "--corpus", str(few), environment=environment, fails=True)
+    assert "too small" in told
+    assert "5 distinct posts" in told
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    told = command("demo", "--corpus", str(picture), environment=environment, fails=True)
+    assert "format" in told

@@ -1,5 +1,6 @@
 """Who gets in."""
 
+import asyncio
 import stat
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from app.auth.api_keys import admin_key, admin_key_path, ensure_admin_key
+from app.auth.api_keys import BrokenKeyFile, admin_key, admin_key_path, ensure_admin_key
 from app.auth.models import ApiKey
 from app.runtime import Runtime
 from app.settings import Settings
@@ -60,3 +61,22 @@ def test_a_key_that_nobody_set_is_made_once_and_only_its_owner_can_read_it(tmp_p
     assert len(key) > 40
     assert admin_key(settings) == key
     assert stat.S_IMODE(admin_key_path(settings).stat().st_mode) == 0o600
+
+
+async def test_without_a_key_a_large_body_is_not_even_read(public: httpx.AsyncClient) -> None:
+    body = b'{"handle": [' + b"[]," * 100_000 + b"[]]}"
+    answer = await public.post("/api/v1/personas", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+
+
+async def test_many_requests_at_once_wait_for_each_other_and_not_for_ever(
+    api: httpx.AsyncClient, speaking: str
+) -> None:
+    answers = await asyncio.gather(*(api.post(f"/api/v1/personas/{speaking}/sentences") for _ in range(60)))
+    assert {answer.status_code for answer in answers} == {200}
+
+
+def test_an_empty_key_file_is_told_and_lets_nobody_in(tmp_path: Path) -> None:
+    (tmp_path / "admin-key").touch()
+    with pytest.raises(BrokenKeyFile, match="Remove it"):
+        admin_key(Settings(data_dir=tmp_path))

@@ -27,7 +27,9 @@ async def schedule(api: httpx.AsyncClient, cron: str = "* * * * *", **more: str)
 
 async def tick(runtime: Runtime) -> None:
     """What the queue does every minute."""
-    await runtime.queue.configure_task("posting.tick").defer_async(timestamp=int(runtime.clock().timestamp()))
+    await runtime.queue.configure_task("posting.tick", queue="posting").defer_async(
+        timestamp=int(runtime.clock().timestamp())
+    )
 
 
 async def posted(api: httpx.AsyncClient) -> list[dict[str, Any]]:
@@ -62,7 +64,7 @@ async def test_however_many_workers_tick_at_once_a_due_time_is_posted_once(
     clock.move(minutes=1)
     for _ in range(6):
         await tick(runtime)
-    await asyncio.gather(*(worker.drain(runtime, ["default"]) for _ in range(4)))
+    await asyncio.gather(*(worker.drain(runtime, ["posting"]) for _ in range(4)))
     assert len(await posted(api)) == 3
     assert {post["state"] for post in await posted(api)} == {"sent"}
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -224,3 +225,42 @@ async def test_deleting_a_persona_deletes_its_models(
     await api.delete(URL)
     await run_jobs("default")
     assert list(stored.rglob("config.json")) == []
+
+
+async def test_a_persona_whose_model_is_lost_gets_a_new_one(
+    api: httpx.AsyncClient, speaking: str, runtime: Runtime, run_jobs: RunJobs
+) -> None:
+    shutil.rmtree(runtime.settings.data_dir / "artifacts" / "models")
+    training = await ask(api, preset="kneser-ney")
+    await run_jobs("training")
+    done = await seen(api, training)
+    assert done["status"] == "succeeded", done["error"]
+    newest = (await api.get(f"{URL}/models")).json()["items"][0]
+    assert (newest["number"], newest["promoted"]) == (done["model"], True)
+    assert (await api.post(f"{URL}/sentences")).json()["model"] == done["model"]
+
+
+async def test_posts_that_came_while_a_training_failed_are_trained_on(
+    api: httpx.AsyncClient, upload: Upload, run_jobs: RunJobs
+) -> None:
+    await upload(jsonl(posts(12)))
+    await run_jobs("default")
+    await upload(jsonl(posts(300)[12:]))
+    await run_jobs("default")
+    await run_jobs("training")
+    await run_jobs("default")
+    await run_jobs("training")
+    statuses = [item["status"] for item in (await api.get(f"{URL}/trainings")).json()["items"]]
+    assert "succeeded" in statuses
+
+
+async def test_an_unexpected_error_ends_the_training_and_is_told(
+    api: httpx.AsyncClient, speaking: str, runtime: Runtime, run_jobs: RunJobs
+) -> None:
+    training = await ask(api, preset="kneser-ney")
+    # A file where the training's folder would be: what a broken disk or a wrong owner looks like.
+    (runtime.settings.data_dir / "trainings").mkdir(exist_ok=True)
+    (runtime.settings.data_dir / "trainings" / str(training["id"])).touch()
+    await run_jobs("training")
+    done = await seen(api, training)
+    assert (done["status"], done["error"]["type"]) == ("failed", "urn:mynah:problem:training-failed")
