@@ -1,10 +1,12 @@
 """Fixtures of the service: a real PostgreSQL, a database a test, the real app, the real worker, a clock that is set."""
 
+import asyncio
+import contextlib
 import json
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -130,6 +132,18 @@ def run_jobs(runtime: Runtime) -> RunJobs:
         await worker.drain(runtime, rest if queues == ("default",) else queues or tuple(worker.CONCURRENCY))
 
     return run
+
+
+@asynccontextmanager
+async def worker_beside(runtime: Runtime, *queues: str) -> AsyncIterator[None]:
+    """The real worker, running meanwhile."""
+    task = asyncio.create_task(worker.work(runtime, queues or tuple(worker.CONCURRENCY)))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def posts(count: int) -> list[str]:

@@ -1,14 +1,13 @@
 """Alive and ready."""
 
 import asyncio
-import contextlib
 
 import httpx
 import pytest
 from sqlalchemy import text
 
-from app import worker
 from app.runtime import Runtime
+from tests.app.conftest import worker_beside
 
 pytestmark = pytest.mark.anyio
 
@@ -26,15 +25,10 @@ async def test_without_a_worker_the_service_is_not_ready(public: httpx.AsyncClie
 
 
 async def test_with_a_worker_the_service_is_ready(runtime: Runtime, public: httpx.AsyncClient) -> None:
-    task = asyncio.create_task(worker.work(runtime))
-    try:
-        async with asyncio.timeout(20):
-            while (await public.get("/readyz")).status_code != 200:  # noqa: ASYNC110  it is looked at from outside
-                await asyncio.sleep(0.05)
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    async with worker_beside(runtime), asyncio.timeout(20):
+        while (await public.get("/readyz")).status_code != 200:  # noqa: ASYNC110  it is looked at from outside
+            await asyncio.sleep(0.05)
+    assert (await public.get("/readyz")).status_code == 503
 
 
 async def test_a_schema_of_another_version_is_told(runtime: Runtime, public: httpx.AsyncClient) -> None:

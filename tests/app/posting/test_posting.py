@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select
 
 from app import worker
@@ -81,24 +82,30 @@ async def test_a_minute_that_passed_while_nobody_was_there_is_skipped(
     assert seen == made | {"next_due_at": "2026-03-02T13:10:00Z"}
 
 
-async def test_a_delivery_that_was_interrupted_before_it_was_recorded_posts_the_same_text_once(
-    api: httpx.AsyncClient, speaking: str, runtime: Runtime, run_jobs: RunJobs, clock: SettableClock
+@pytest.mark.parametrize("draft_was_recorded", [False, True])
+async def test_a_delivery_that_was_interrupted_is_gone_on_with_and_posts_once(
+    draft_was_recorded: bool,
+    api: httpx.AsyncClient,
+    speaking: str,
+    app: FastAPI,
+    runtime: Runtime,
+    run_jobs: RunJobs,
+    clock: SettableClock,
 ) -> None:
     await schedule(api)
     clock.move(minutes=1)
     async with runtime.transaction() as session:
         await schedules.publish_due(session, now=clock())
-    served_models = None
-    async with runtime.transaction() as session:
         publication = (await session.scalars(select(Publication))).one()
+    # A worker gets so far, and dies; its job is run again.
     claim = await delivery._claim(runtime, publication.id)
     assert claim is not None
-    assert served_models is None
-    # The worker dies here: claimed, nothing recorded. Its job is run again.
+    text = await delivery._write_draft(runtime, app.state.served_models, claim) if draft_was_recorded else None
     await run_jobs("default")
     (post,) = await posted(api)
     assert post["state"] == "sent"
-    await run_jobs("default")
+    assert text in {None, post["text"]}
+    await delivery.deliver(runtime, app.state.served_models, publication_id=publication.id)
     assert await posted(api) == [post]
 
 

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from sqlalchemy import select, text
 
-from app import jobs, worker
+from app import jobs
 from app.runtime import Runtime
 from app.training import promotion, run
 from app.training.models import Evaluation, Promotion, Training, TrainingStatus
-from tests.app.conftest import RunJobs, Upload, jsonl, posts
+from tests.app.conftest import RunJobs, Upload, jsonl, posts, worker_beside
 
 pytestmark = pytest.mark.anyio
 
@@ -123,8 +123,7 @@ async def test_a_cancelled_training_stops_and_leaves_no_model(
     api: httpx.AsyncClient, speaking: str, runtime: Runtime
 ) -> None:
     training = await ask(api, preset="lstm", minutes=30)
-    task = asyncio.create_task(worker.work(runtime, ["training"]))
-    try:
+    async with worker_beside(runtime, "training"):
         await until(lambda row: row["status"] == "running", api, training)
         cancelled = await api.post(f"{URL}/trainings/{training['id']}/cancel")
         assert cancelled.json()["status"] == "cancelled"
@@ -132,10 +131,6 @@ async def test_a_cancelled_training_stops_and_leaves_no_model(
         async with asyncio.timeout(30):
             while folder.exists():  # noqa: ASYNC110  the worker removes it when the child is gone
                 await asyncio.sleep(0.05)
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
     assert (await seen(api, training))["status"] == "cancelled"
     assert len((await api.get(f"{URL}/models")).json()["items"]) == 1
 
@@ -145,11 +140,8 @@ async def test_a_worker_that_stops_lets_its_training_go_and_the_next_one_finishe
     api: httpx.AsyncClient, speaking: str, runtime: Runtime, run_jobs: RunJobs
 ) -> None:
     training = await ask(api, preset="elman", minutes=0.1)
-    task = asyncio.create_task(worker.work(runtime, ["training"]))
-    await until(lambda row: row["status"] == "running", api, training)
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with worker_beside(runtime, "training"):
+        await until(lambda row: row["status"] == "running", api, training)
     assert (await seen(api, training))["status"] == "queued"
     await run_jobs("training")
     assert (await seen(api, training))["status"] == "succeeded"
@@ -193,15 +185,10 @@ async def test_a_child_that_is_killed_fails_its_training_with_a_reason(
     api: httpx.AsyncClient, speaking: str, runtime: Runtime
 ) -> None:
     training = await ask(api, preset="lstm", minutes=30)
-    task = asyncio.create_task(worker.work(runtime, ["training"]))
-    try:
+    async with worker_beside(runtime, "training"):
         await until(lambda row: row["status"] == "running", api, training)
         await kill_child(str(runtime.settings.data_dir / "trainings" / str(training["id"])))
         await until(lambda row: row["status"] == "failed", api, training)
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
     assert "exit status -9" in (await seen(api, training))["error"]["detail"]
 
 
