@@ -63,7 +63,7 @@ async def update_persona(
     return PersonaOut.model_validate(await service.update(session, handle=handle, changes=changes, now=runtime.clock()))
 
 
-@router.delete("/{handle}", status_code=status.HTTP_204_NO_CONTENT, responses=responses(401, 404))
+@router.delete("/{handle}", status_code=status.HTTP_204_NO_CONTENT, responses=responses(401, 404, 409))
 async def delete_persona(session: SessionDep, handle: HandlePath) -> None:
     """Delete a persona with its corpus, models, schedules and posts."""
     await service.delete(session, handle=handle)

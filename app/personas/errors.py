@@ -10,6 +10,13 @@ class PersonaNotFound(NotFound):
     title = "There is no such persona"
 
 
+class PersonaBusy(Conflict):
+    """Something is being stored for this persona at this moment."""
+
+    type = "persona-busy"
+    title = "This persona is busy"
+
+
 class HandleTaken(Conflict):
     """Another persona has this handle."""
 

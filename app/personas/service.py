@@ -4,16 +4,20 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy import update as sql_update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.jobs import enqueue
-from app.personas.errors import HandleTaken, PersonaNotFound
+from app.personas.errors import HandleTaken, PersonaBusy, PersonaNotFound
 from app.personas.handles import HANDLE_PATTERN
 from app.personas.models import Persona
+
+PATIENCE_SECONDS = 2
 
 
 async def create(
@@ -52,9 +56,19 @@ async def update(session: AsyncSession, *, handle: str, changes: Mapping[str, st
 
 
 async def delete(session: AsyncSession, *, handle: str) -> None:
-    """Delete a persona with everything that it owns; its files follow as jobs. Raises PersonaNotFound."""
+    """Delete a persona with everything that it owns; its files follow as jobs.
+
+    Raises PersonaNotFound, PersonaBusy.
+    """
     persona = await find(session, handle=handle)
-    deleted = await session.scalar(sql_delete(Persona).where(Persona.id == persona.id).returning(Persona.id))
+    # An import holds its persona until it is finished, which may take minutes.
+    await session.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE_SECONDS}s'"))
+    try:
+        deleted = await session.scalar(sql_delete(Persona).where(Persona.id == persona.id).returning(Persona.id))
+    except OperationalError as error:
+        if not isinstance(error.orig, LockNotAvailable):
+            raise
+        raise PersonaBusy(f"An import of @{persona.handle} is under way; delete it when that is finished.") from error
     if deleted is None:
         raise _gone(handle)
     await enqueue(session, "corpora.discard_uploads", persona_id=persona.id)

@@ -1,7 +1,12 @@
 """Personas over HTTP."""
 
+import asyncio
+
 import httpx
 import pytest
+from sqlalchemy import text
+
+from app.runtime import Runtime
 
 pytestmark = pytest.mark.anyio
 
@@ -74,3 +79,39 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(api: httpx.AsyncClient, 
     answer = await api.get(URL, params={"cursor": cursor})
     assert answer.status_code == 422
     assert "cursor" in answer.json()["detail"]
+
+
+async def test_a_persona_that_an_import_holds_is_deleted_when_that_is_finished(
+    api: httpx.AsyncClient, persona: str, runtime: Runtime
+) -> None:
+    async with runtime.transaction() as session:
+        # As an import does with its first post.
+        await session.execute(text("SELECT id FROM personas FOR KEY SHARE"))
+        answer = await api.delete(f"{URL}/{persona}")
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:mynah:problem:persona-busy")
+    assert (await api.delete(f"{URL}/{persona}")).status_code == 204
+
+
+@pytest.mark.parametrize("handle", ["a%00b", "%ED%A0%80", "a" * 90, "tess%20"])
+async def test_what_is_no_handle_is_nobodys(api: httpx.AsyncClient, persona: str, handle: str) -> None:
+    assert (await api.get(f"{URL}/{handle}")).status_code == 404
+    assert (await api.get(f"/@{handle}")).status_code == 404
+
+
+async def test_a_name_may_hold_any_script_and_is_never_blank(api: httpx.AsyncClient) -> None:
+    assert (await api.post(URL, json={"handle": "a", "name": "Astro \U0001f469\u200d\U0001f680"})).status_code == 201
+    assert (await api.post(URL, json={"handle": "b", "name": "   "})).status_code == 422
+
+
+async def test_requests_that_race_with_a_deletion_are_told_and_never_crash(
+    api: httpx.AsyncClient, persona: str
+) -> None:
+    schedule = {"cron": "0 9 * * *"}
+    answers = await asyncio.gather(
+        *(api.patch(f"{URL}/{persona}", json={"name": f"Tess {number}"}) for number in range(6)),
+        api.delete(f"{URL}/{persona}"),
+        *(api.post(f"{URL}/{persona}/schedules", json=schedule) for _ in range(6)),
+        api.delete(f"{URL}/{persona}"),
+        *(api.post(f"{URL}/{persona}/sources", files={"file": ("x.txt", b"Hello there.\n")}) for _ in range(6)),
+    )
+    assert {answer.status_code for answer in answers} <= {200, 201, 202, 204, 404, 409}
