@@ -72,3 +72,15 @@ class StoredModel(LanguageModel, Protocol):
 
     @classmethod
     def load(cls, directory: Path) -> Self: ...
+
+
+def post_bounds(tokens: TokenArray, *, eos: int) -> tuple[TokenArray, TokenArray]:
+    """Where each post of a stream starts and how many tokens it has, `<eos>` counted: two arrays [P] int64.
+
+    tokens: [T] int64; what stands after the last `<eos>` is a post too.
+    """
+    ends = np.flatnonzero(tokens == eos) + 1
+    if len(tokens) and (len(ends) == 0 or ends[-1] != len(tokens)):
+        ends = np.append(ends, len(tokens))
+    starts = np.concatenate(([0], ends[:-1]))[: len(ends)].astype(np.int64)
+    return starts, ends - starts

@@ -1,14 +1,18 @@
 """Presets: recipes as data (presets/*.toml), read into frozen dataclasses."""
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from importlib.resources import files
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from ml.errors import ConfigError
 
-CELLS = ("elman", "lstm")
+CELLS = ("elman", "elman-tanh", "elman-relu", "gru", "lstm", "sru", "qrnn", "mingru")
+CELLS_WITHOUT_MATRIX = ("sru", "qrnn", "mingru")
+CONTEXTS = ("post", "stream")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,10 @@ class KneserNeyRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrentRecipe:
-    """A recurrent network: embedding → cells → softmax. dropout: share of the embeddings and of the outputs."""
+    """A recurrent network: embedding → cells → softmax.
+
+    context: how far back a state reaches: to the start of the "post", or through the whole "stream" of posts.
+    """
 
     family: ClassVar[str] = "recurrent"
     cell: str
@@ -40,22 +47,43 @@ class RecurrentRecipe:
     hidden_size: int
     layers: int
     tied: bool
-    dropout: float
+    context: str
 
     def __post_init__(self) -> None:
         _check(self.cell in CELLS, "model.cell", self.cell, " or ".join(CELLS))
         for name in ("embedding_size", "hidden_size"):
             _check(1 <= getattr(self, name) <= 8192, f"model.{name}", getattr(self, name), "1 to 8192")
         _check(1 <= self.layers <= 8, "model.layers", self.layers, "1 to 8")
-        _check(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 to below 1")
+        _check(self.context in CONTEXTS, "model.context", self.context, " or ".join(CONTEXTS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropoutRecipe:
+    """Which share is dropped while training: of the tokens (embedding), of the embeddings' units (input), between
+    layers (layer), of the last layer's units (output), of the recurrent weights (weight).
+    """
+
+    embedding: float = 0.0
+    input: float = 0.0
+    layer: float = 0.0
+    output: float = 0.0
+    weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            share = getattr(self, field.name)
+            _check(0 <= share < 1, f"dropout.{field.name}", share, "0 to below 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecipe:
     """Truncated back-propagation through time with AdamW on a one-cycle schedule.
 
-    columns: B, parallel streams. window: T, tokens before the gradient is cut. clip: largest norm of the gradient.
+    columns, window: B columns of T tokens are read before the weights are updated and the gradient is cut; posts that
+    are read side by side share out the same B·T places. random_windows: T varies from update to update (Merity et al.
+    2017, §4.1). clip: largest norm of the gradient. activation, temporal: strength of the penalties on outputs.
     epochs: most passes over the posts. patience: passes without a better validation perplexity before it stops.
+    precision: "float32", "bfloat16", or "auto": bfloat16 where the processor multiplies matrices of it.
     """
 
     columns: int
@@ -65,12 +93,19 @@ class TrainingRecipe:
     clip: float
     epochs: int
     patience: int
+    random_windows: bool = False
+    activation: float = 0.0
+    temporal: float = 0.0
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("columns", "window", "epochs", "patience"):
             _check(getattr(self, name) >= 1, f"training.{name}", getattr(self, name), "1 or more")
         _check(self.learning_rate > 0, "training.learning_rate", self.learning_rate, "above 0")
         _check(self.clip > 0, "training.clip", self.clip, "above 0")
+        for name in ("weight_decay", "activation", "temporal"):
+            _check(0 <= getattr(self, name) < math.inf, f"training.{name}", getattr(self, name), "0 or more")
+        _check(self.precision in PRECISIONS, "training.precision", self.precision, " or ".join(PRECISIONS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +117,28 @@ class Preset:
     text: TextRecipe
     model: KneserNeyRecipe | RecurrentRecipe
     training: TrainingRecipe | None
+    dropout: DropoutRecipe
     ngram: KneserNeyRecipe | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model, RecurrentRecipe) and self.model.cell in CELLS_WITHOUT_MATRIX:
+            _check(self.dropout.weight == 0, "dropout.weight", self.dropout.weight, "0 for a cell without a matrix")
 
     @property
     def family(self) -> str:
         """Which kind of model comes of it, as an artifact names it."""
         return self.model.family if self.ngram is None else "mixture"
+
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+Recipe = TypeVar("Recipe", bound=_Dataclass)
+
+
+ModelRecipe: TypeAlias = KneserNeyRecipe | RecurrentRecipe
+MODELS: dict[str, type[ModelRecipe]] = {kind.family: kind for kind in (KneserNeyRecipe, RecurrentRecipe)}
 
 
 def names() -> list[str]:
@@ -101,33 +152,26 @@ def load(name: str, overrides: Mapping[str, object] | None = None) -> Preset:
     if name not in names():
         raise ConfigError(f"There is no preset {name!r}; there are {', '.join(names())}.")
     data: dict[str, Any] = tomllib.loads((files("ml") / "presets" / f"{name}.toml").read_text())
+    kind = MODELS[data["model"].pop("family")]
+    sections: dict[str, type[_Dataclass]] = {"text": TextRecipe, "model": kind}
+    if kind is RecurrentRecipe:
+        sections |= {"dropout": DropoutRecipe, "training": TrainingRecipe}
+    if "ngram" in data:
+        sections["ngram"] = KneserNeyRecipe
     for key, value in (overrides or {}).items():
         section, _, field = key.partition(".")
-        table = data.get(section)
-        if not isinstance(table, dict) or field not in table or field == "family":
+        if section not in sections or field not in {known.name for known in fields(sections[section])}:
             raise ConfigError(f"Preset {name} has no {key!r} to override.")
-        data[section][field] = value
-    recurrent = data["model"].pop("family") == RecurrentRecipe.family
-    model: KneserNeyRecipe | RecurrentRecipe
-    if recurrent:
-        model = _read(RecurrentRecipe, data["model"], "model")
-    else:
-        model = _read(KneserNeyRecipe, data["model"], "model")
+        data.setdefault(section, {})[field] = value
     return Preset(
         name=name,
         description=data["description"],
         text=_read(TextRecipe, data["text"], "text"),
-        model=model,
-        training=_read(TrainingRecipe, data["training"], "training") if recurrent else None,
-        ngram=_read(KneserNeyRecipe, data["ngram"], "ngram") if "ngram" in data else None,
+        model=_read(kind, data["model"], "model"),
+        dropout=_read(DropoutRecipe, data.get("dropout", {}), "dropout"),
+        training=_read(TrainingRecipe, data["training"], "training") if "training" in sections else None,
+        ngram=_read(KneserNeyRecipe, data["ngram"], "ngram") if "ngram" in sections else None,
     )
-
-
-class _Dataclass(Protocol):
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-Recipe = TypeVar("Recipe", bound=_Dataclass)
 
 
 def _read(kind: type[Recipe], values: Mapping[str, object], section: str) -> Recipe:

@@ -26,3 +26,12 @@ def wait_without_spinning() -> None:
     training up to five times slower (two cores, three programs); on an idle one it makes no difference.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def use_large_pages() -> None:
+    """Let torch ask Linux for large pages. To be called before torch is imported.
+
+    Each step of a training writes some tens of MiB to fresh memory, and with pages of 4 KiB a third of its time went to
+    fetching them (two cores, V = 9,875: 73 ms a step with small pages, 48 ms with large ones).
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -1,6 +1,6 @@
 """RecurrentLanguageModel: a trained recurrent network as a LanguageModel, in numpy alone: serving needs no torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -11,100 +11,137 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ml.errors import ArtifactError
-from ml.language_model import FloatArray, TokenArray
+from ml.language_model import FloatArray, TokenArray, post_bounds
+from ml.models.cell_steps import CELL_STEPS, CellArrays, CellStep
 
 FILE_NAME: Final = "recurrent.safetensors"
-FORMAT: Final = "1"
+FORMAT: Final = "2"
+CONTEXTS: Final = ("post", "stream")
+# Posts of like length are read side by side, as many as make about this many places: what the cache holds well.
+_PLACES_AT_ONCE: Final = 2048
+_ROWS_AT_ONCE: Final = 64
 # Hidden states that are turned into distributions at once while scoring: 256 × V float32 stay in the cache.
 _SCORED_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class RecurrentState:
-    """hidden: [L, B, H] float32; memory: the same for cells that have one, else [L, B, 0]."""
+    """What each layer remembers of B histories: its cell's arrays, each [B, ·], the hidden state first."""
 
-    hidden: FloatArray
-    memory: FloatArray
+    layers: tuple[CellArrays, ...]
+
+    @property
+    def outputs(self) -> FloatArray:
+        """[B, H]: what the last layer put out when the last token was read."""
+        return self.layers[-1][0]
 
     def take(self, rows: TokenArray) -> Self:
-        return type(self)(self.hidden[:, rows], self.memory[:, rows])
+        return type(self)(tuple(tuple(part[rows] for part in parts) for parts in self.layers))
 
     @classmethod
     def join(cls, states: Sequence[Self]) -> Self:
-        return cls(
-            np.concatenate([state.hidden for state in states], axis=1),
-            np.concatenate([state.memory for state in states], axis=1),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """Weights of one cell, transposed and contiguous: input [E, G·H], recurrent [H, G·H], bias [G·H]."""
-
-    input: FloatArray
-    recurrent: FloatArray
-    bias: FloatArray
+        layers = zip(*(state.layers for state in states), strict=True)
+        return cls(tuple(tuple(np.concatenate(parts) for parts in zip(*layer, strict=True)) for layer in layers))
 
 
 class RecurrentLanguageModel:
-    """Elman or LSTM layers over V tokens; the equations are those of ml/models/cells.py."""
+    """Layers of one kind of cell over V tokens.
 
-    def __init__(self, arrays: Mapping[str, FloatArray], *, cell: str, eos: int) -> None:
+    With context "post" reading `<eos>` first forgets everything, so that each post is read from the same start; with
+    "stream" the state goes on from post to post.
+    """
+
+    def __init__(self, arrays: Mapping[str, FloatArray], *, cell: str, eos: int, context: str) -> None:
         """arrays: as RecurrentNetwork.arrays names them. Raises ValueError where they do not fit together."""
-        self._arrays = dict(arrays)
-        self._cell = cell
+        self.arrays = dict(arrays)
+        self.cell = cell
+        self.context = context
         self._eos = eos
-        self._embedding = arrays["embedding"]  # [V, E]
-        self._layers = [_layer(arrays, number) for number in range(_count_layers(arrays))]
-        self._projection = np.ascontiguousarray(arrays["projection"].T) if "projection" in arrays else None  # [H, E]
-        self._output = np.ascontiguousarray(arrays.get("output", self._embedding).T)  # [E or H, V]
-        self._output_bias = arrays["output_bias"]  # [V]
-        self._hidden_size = self._layers[0].recurrent.shape[0]
-        _check_shapes(self)
+        _check(self.arrays, cell=cell, eos=eos, context=context)
+        self._embedding = self.arrays["embedding"]  # [V, E]
+        self._cells = [
+            CELL_STEPS[cell](_weights_of_layer(self.arrays, layer)) for layer in range(_count_layers(self.arrays))
+        ]
+        projection = self.arrays.get("projection")
+        self._projection = None if projection is None else np.ascontiguousarray(projection.T)  # [H, E]
+        self._output = np.ascontiguousarray(self.arrays.get("output", self._embedding).T)  # [D, V]
+        self._output_bias = self.arrays["output_bias"]  # [V]
 
     @property
     def vocabulary_size(self) -> int:
         return len(self._embedding)
 
     @property
+    def embedding_size(self) -> int:
+        return int(self._embedding.shape[1])
+
+    @property
+    def hidden_size(self) -> int:
+        return _hidden_size(self.arrays)
+
+    @property
+    def layers(self) -> int:
+        return len(self._cells)
+
+    @property
+    def tied(self) -> bool:
+        return "output" not in self.arrays
+
+    @property
     def parameters(self) -> int:
         """How many numbers are stored."""
-        return sum(array.size for array in self._arrays.values())
+        return sum(array.size for array in self.arrays.values())
 
     def initial_state(self, batch_size: int) -> RecurrentState:
-        shape = (len(self._layers), batch_size, self._hidden_size)
-        memory = shape if self._cell == "lstm" else (*shape[:2], 0)
-        return RecurrentState(np.zeros(shape, dtype=np.float32), np.zeros(memory, dtype=np.float32))
+        sizes = CELL_STEPS[self.cell].state_sizes(self.hidden_size)
+        zeros = tuple(np.zeros((batch_size, size), dtype=np.float32) for size in sizes)
+        return RecurrentState((zeros,) * self.layers)
 
     def step(self, tokens: TokenArray, state: RecurrentState) -> tuple[FloatArray, RecurrentState]:
         """Read one token a row: [B] int64 → log-probabilities [B, V] float32 of the next, and the state after it."""
+        if self.context == "post" and (begins := tokens == self._eos).any():
+            kept = (~begins)[:, np.newaxis].astype(np.float32)
+            state = RecurrentState(tuple(tuple(part * kept for part in parts) for parts in state.layers))
         x = self._embedding[tokens]
-        hidden, memory = np.empty_like(state.hidden), np.empty_like(state.memory)
-        for number, layer in enumerate(self._layers):
-            x, memory[number] = self._read(
-                x @ layer.input + layer.bias, layer, state.hidden[number], state.memory[number]
-            )
-            hidden[number] = x
-        return self._log_probabilities(x), RecurrentState(hidden, memory)
+        after = []
+        for cell, parts in zip(self._cells, state.layers, strict=True):
+            after.append(cell.step(cell.drive(x), parts))
+            x = after[-1][0]
+        return self.log_probabilities(x), RecurrentState(tuple(after))
 
     def score(self, tokens: TokenArray) -> FloatArray:
         """Log-probability of each token of one stream of posts: [T] int64 → [T] float32."""
-        read = np.concatenate(([self._eos], tokens[:-1]))[: len(tokens)]
-        x = self._embedding[read]  # [T, E]
-        for layer in self._layers:
-            x = self._read_stream(x @ layer.input + layer.bias, layer)  # [T, H]
         scored = np.empty(len(tokens), dtype=np.float32)
-        for start in range(0, len(tokens), _SCORED_AT_ONCE):
-            block = slice(start, start + _SCORED_AT_ONCE)
-            log_probs = self._log_probabilities(x[block])
-            scored[block] = np.take_along_axis(log_probs, tokens[block, np.newaxis], axis=1)[:, 0]
+        for places, outputs in self._read_in_parts(tokens):
+            for start in range(0, len(places), _SCORED_AT_ONCE):
+                block = slice(start, start + _SCORED_AT_ONCE)
+                log_probs = self.log_probabilities(outputs[block])
+                wanted = tokens[places[block], np.newaxis]
+                scored[places[block]] = np.take_along_axis(log_probs, wanted, axis=1)[:, 0]
         return scored
+
+    def read(self, tokens: TokenArray) -> FloatArray:
+        """Outputs from which each token of a stream is predicted: [T] int64 → [T, H]; the first after one `<eos>`."""
+        outputs = np.empty((len(tokens), self.hidden_size), dtype=np.float32)
+        for places, found in self._read_in_parts(tokens):
+            outputs[places] = found
+        return outputs
+
+    def log_probabilities(self, outputs: FloatArray) -> FloatArray:
+        """Outputs [N, H] → log-probabilities of the next token [N, V], in float32 throughout."""
+        x = outputs if self._projection is None else outputs @ self._projection
+        logits = x @ self._output
+        logits += self._output_bias
+        logits -= logits.max(axis=1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        log_probs: FloatArray = logits
+        return log_probs
 
     def save(self, directory: Path) -> None:
         """Write `recurrent.safetensors`."""
         directory.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(array) for name, array in self._arrays.items()}
-        metadata = {"format": FORMAT, "cell": self._cell, "eos": str(self._eos)}
+        arrays: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
+        metadata = {"format": FORMAT, "cell": self.cell, "eos": str(self._eos), "context": self.context}
         save_file(arrays, directory / FILE_NAME, metadata=metadata)
 
     @classmethod
@@ -117,73 +154,97 @@ class RecurrentLanguageModel:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
             if metadata.get("format") != FORMAT:
                 raise ArtifactError(f"{path} has format {metadata.get('format')!r}; this version reads {FORMAT!r}.")
-            return cls(arrays, cell=metadata["cell"], eos=int(metadata["eos"]))
+            return cls(arrays, cell=metadata["cell"], eos=int(metadata["eos"]), context=metadata["context"])
         except (OSError, SafetensorError, KeyError, ValueError, IndexError) as error:
             raise ArtifactError(f"{path} holds no recurrent model: {error}.") from error
 
-    def _read_stream(self, driven: FloatArray, layer: _Layer) -> FloatArray:
-        """One layer over a stream from the initial state: inputs' share [T, G·H] → hidden states [T, H]."""
-        h = np.zeros((1, self._hidden_size), dtype=np.float32)
-        c = np.zeros((1, self._hidden_size if self._cell == "lstm" else 0), dtype=np.float32)
-        outputs = np.empty((len(driven), self._hidden_size), dtype=np.float32)
-        for t in range(len(driven)):
-            h, c = self._read(driven[t : t + 1], layer, h, c)
-            outputs[t] = h[0]
-        return outputs
+    def _read_in_parts(self, tokens: TokenArray) -> Iterator[tuple[TokenArray, FloatArray]]:
+        """Places of the stream, each once, with their outputs: ([N] int64, [N, H])."""
+        read = np.concatenate(([self._eos], tokens[:-1]))[: len(tokens)]
+        if self.context == "stream":
+            state = self.initial_state(1).layers
+            for start in range(0, len(tokens), _PLACES_AT_ONCE):
+                places = np.arange(start, min(start + _PLACES_AT_ONCE, len(tokens)))
+                outputs, state = self._read_columns(read[places, np.newaxis], state)
+                yield places, outputs[:, 0]
+            return
+        for columns in _posts_side_by_side(tokens, eos=self._eos):  # [T, B], -1 where a post is over
+            outputs, _ = self._read_columns(read[np.maximum(columns, 0)], self.initial_state(columns.shape[1]).layers)
+            inside = columns >= 0
+            yield columns[inside], outputs[inside]
 
-    def _read(self, driven: FloatArray, layer: _Layer, h: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """One cell, one step: the inputs' share [B, G·H] and the state [B, H] before → the state after."""
-        gates = driven + h @ layer.recurrent
-        if self._cell == "elman":
-            return _sigmoid(gates), c
-        H = self._hidden_size
-        i, f, o = _sigmoid(gates[:, :H]), _sigmoid(gates[:, H : 2 * H]), _sigmoid(gates[:, 3 * H :])
-        c = f * c + i * np.tanh(gates[:, 2 * H : 3 * H])
-        return o * np.tanh(c), c
-
-    def _log_probabilities(self, hidden: FloatArray) -> FloatArray:
-        """[B, H] → [B, V], in float32 throughout."""
-        x = hidden if self._projection is None else hidden @ self._projection
-        logits = x @ self._output + self._output_bias
-        logits -= logits.max(axis=1, keepdims=True)
-        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        log_probs: FloatArray = logits
-        return log_probs
+    def _read_columns(
+        self, read: TokenArray, state: tuple[CellArrays, ...]
+    ) -> tuple[FloatArray, tuple[CellArrays, ...]]:
+        """Columns side by side: [T, B] int64 → outputs [T, B, H] and the state after them."""
+        x = self._embedding[read]
+        after = []
+        for cell, before in zip(self._cells, state, strict=True):
+            x, parts = _through(cell, x, before)
+            after.append(parts)
+        return x, tuple(after)
 
 
-def _sigmoid(x: FloatArray) -> FloatArray:
-    # tanh neither overflows nor warns, however large x is.
-    squashed: FloatArray = np.float32(0.5) * np.tanh(np.float32(0.5) * x) + np.float32(0.5)
-    return squashed
+def _through(cell: CellStep, x: FloatArray, state: CellArrays) -> tuple[FloatArray, CellArrays]:
+    """One layer over all steps: [T, B, E] → [T, B, H] and the state after the last."""
+    T, B = x.shape[:2]
+    driven = cell.drive(x.reshape(T * B, -1)).reshape(T, B, -1)
+    outputs = np.empty((T, B, state[0].shape[-1]), dtype=np.float32)
+    for t in range(T):
+        state = cell.step(driven[t], state)
+        outputs[t] = state[0]
+    return outputs, state
+
+
+def _posts_side_by_side(tokens: TokenArray, *, eos: int) -> Iterator[TokenArray]:
+    """Places of the tokens of posts of like length, a column a post: [T, B] int64, -1 where a post is over."""
+    starts, lengths = post_bounds(tokens, eos=eos)
+    order = np.argsort(lengths, kind="stable")
+    begin = 0
+    while begin < len(order):
+        shortest = lengths[order[begin]]
+        chosen = order[begin : begin + min(_ROWS_AT_ONCE, max(1, _PLACES_AT_ONCE // shortest))]
+        steps = np.arange(lengths[chosen].max())[:, np.newaxis]
+        yield np.where(steps < lengths[chosen], starts[chosen] + steps, -1)
+        begin += len(chosen)
 
 
 def _count_layers(arrays: Mapping[str, FloatArray]) -> int:
-    return sum(name.endswith(".recurrent") for name in arrays)
+    return len({name.split(".")[1] for name in arrays if name.startswith("cells.")})
 
 
-def _layer(arrays: Mapping[str, FloatArray], number: int) -> _Layer:
-    prefix = f"cells.{number}."
-    return _Layer(
-        input=np.ascontiguousarray(arrays[prefix + "input"].T),
-        recurrent=np.ascontiguousarray(arrays[prefix + "recurrent"].T),
-        bias=arrays[prefix + "bias"],
-    )
+def _weights_of_layer(arrays: Mapping[str, FloatArray], layer: int) -> dict[str, FloatArray]:
+    prefix = f"cells.{layer}."
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def _check_shapes(model: RecurrentLanguageModel) -> None:
+def _hidden_size(arrays: Mapping[str, FloatArray]) -> int:
+    """H, from what leaves the last layer: into the projection, or the output weights, or the embeddings."""
+    last = next(name for name in ("projection", "output", "embedding") if name in arrays)
+    return int(arrays[last].shape[1])
+
+
+def _check(arrays: Mapping[str, FloatArray], *, cell: str, eos: int, context: str) -> None:
     """A file that lies about its shapes must not become a model that speaks nonsense."""
-    if any(array.dtype != np.float32 or not np.all(np.isfinite(array)) for array in model._arrays.values()):
+    if any(array.dtype != np.float32 or not np.all(np.isfinite(array)) for array in arrays.values()):
         raise ValueError("its weights are not finite float32 numbers")
-    if model._cell not in {"elman", "lstm"}:
-        raise ValueError(f"there is no cell {model._cell!r}")
-    gates = 4 if model._cell == "lstm" else 1
-    H, E = model._hidden_size, model._embedding.shape[1]
-    wanted = [(E if number == 0 else H, gates * H) for number in range(len(model._layers))]
-    if [layer.input.shape for layer in model._layers] != wanted:
-        raise ValueError("its layers do not fit together")
-    if any(layer.recurrent.shape != (H, gates * H) or layer.bias.shape != (gates * H,) for layer in model._layers):
-        raise ValueError("its recurrent weights do not fit its size")
-    out = H if model._projection is None else model._projection.shape[1]
-    V = model.vocabulary_size
-    if model._output.shape != (out, V) or model._output_bias.shape != (V,) or not 0 <= model._eos < V:
-        raise ValueError("its softmax does not fit its vocabulary")
+    if cell not in CELL_STEPS:
+        raise ValueError(f"there is no cell {cell!r}")
+    if context not in CONTEXTS:
+        raise ValueError(f"there is no context {context!r}")
+    if any(arrays[name].ndim != 2 for name in ("embedding", "projection", "output") if name in arrays):
+        raise ValueError("its embeddings are no matrix")
+    (V, E), H = arrays["embedding"].shape, _hidden_size(arrays)
+    layers = _count_layers(arrays)
+    wanted: dict[str, tuple[int, ...]] = {"embedding": (V, E), "output_bias": (V,)}
+    for layer in range(layers):
+        shapes = CELL_STEPS[cell].shapes(E if layer == 0 else H, H)
+        wanted |= {f"cells.{layer}.{name}": shape for name, shape in shapes.items()}
+    if "projection" in arrays:
+        wanted["projection"] = (E, H)
+    if "output" in arrays:
+        wanted["output"] = (V, H)
+    if layers == 0 or wanted != {name: array.shape for name, array in arrays.items()}:
+        raise ValueError("its weights do not fit together")
+    if not 0 <= eos < V:
+        raise ValueError(f"<eos> is {eos} in a vocabulary of {V}")

@@ -1,11 +1,12 @@
-"""How many steps: as many as the epochs have, or as fit into the minutes; decided in the first half of them."""
+"""How many steps: as many as the epochs have, or as fit into the minutes, however fast the machine is at the moment."""
 
 from dataclasses import dataclass
 
 # Steps whose speed is measured before the rest is planned; the first ones are slower and do not count.
 WARM_UP_STEPS = 3
 MEASURED_STEPS = 12
-# A machine that other programs use changes its speed: until half the minutes are over the plan follows it.
+# A machine that other programs use changes its speed, and the plan follows it: the learning rate, which depends on the
+# share of the plan that is done, comes down to its end when the minutes do.
 REPLAN_STEPS = 100
 # What validation at the end of each epoch costs, as a share of the epoch: a tenth of the posts, forward only.
 VALIDATION_SHARE = 0.06
@@ -27,13 +28,12 @@ class Budget:
     def needs_measuring(self) -> bool:
         return self.minutes is not None and self.most_steps > WARM_UP_STEPS + MEASURED_STEPS
 
-    def is_time_to_plan(self, steps_done: int, *, elapsed_seconds: float) -> bool:
-        """After the first measured steps; and again now and then, as long as the schedule can still bend."""
-        if self.minutes is None or not self.needs_measuring:
+    def is_time_to_plan(self, steps_done: int) -> bool:
+        """After the first measured steps, and again now and then."""
+        if not self.needs_measuring:
             return False
         first = steps_done == WARM_UP_STEPS + MEASURED_STEPS
-        again = steps_done > 0 and steps_done % REPLAN_STEPS == 0
-        return first or (again and elapsed_seconds < self.minutes * 60 / 2)
+        return first or (steps_done > 0 and steps_done % REPLAN_STEPS == 0)
 
     def is_over(self, *, elapsed_seconds: float) -> bool:
         """Whether the minutes are up, whatever was planned."""

@@ -18,13 +18,13 @@ FILE_NAME = "checkpoint.safetensors"
 class Position:
     """Where a training is. A training reads and writes nothing else of this kind.
 
-    step: steps done; epoch: the pass it is in, from 1; window: windows done of that pass; total_steps: the plan, None
+    step: steps done; epoch: the pass it is in, from 1; batch: batches done of that pass; total_steps: the plan, None
     while it is being measured; nats, tokens: what this pass has cost so far; stale: passes without a better validation.
     """
 
     step: int = 0
     epoch: int = 1
-    window: int = 0
+    batch: int = 0
     total_steps: int | None = None
     nats: float = 0.0
     tokens: int = 0

@@ -151,12 +151,18 @@ def _train(
     from ml.models.recurrent import RecurrentNetwork  # noqa: PLC0415
     from ml.models.recurrent_stepper import RecurrentLanguageModel  # noqa: PLC0415
     from ml.training.loop import Corpus, Loop, seed_all  # noqa: PLC0415
+    from ml.training.precision import compute_dtype  # noqa: PLC0415
 
-    seed_all(request.seed)
-    network = RecurrentNetwork(recipe.model, vocabulary_size=tokenizer.vocabulary_size)
-    yield started(sum(weight.numel() for weight in network.parameters()))
     if recipe.training is None:
         raise AssertionError("a recurrent preset says how it is trained")
+    seed_all(request.seed)
+    network = RecurrentNetwork(
+        recipe.model,
+        vocabulary_size=tokenizer.vocabulary_size,
+        dropout=recipe.dropout,
+        dtype=compute_dtype(recipe.training.precision),
+    )
+    yield started(sum(weight.numel() for weight in network.parameters()))
     yield from Loop(
         network,
         Corpus(train=train, valid=valid, eos=tokenizer.eos),
@@ -167,7 +173,9 @@ def _train(
         directory=directory / CHECKPOINT,
         stop=stop,
     ).run()
-    recurrent = RecurrentLanguageModel(network.arrays(), cell=recipe.model.cell, eos=tokenizer.eos)
+    recurrent = RecurrentLanguageModel(
+        network.arrays(), cell=recipe.model.cell, eos=tokenizer.eos, context=recipe.model.context
+    )
     if recipe.ngram is None:
         yield recurrent
     else:

@@ -20,9 +20,9 @@ def test_every_preset_loads_and_describes_itself(name: str) -> None:
 
 
 def test_an_override_replaces_one_value() -> None:
-    loaded = preset.load("lstm", {"text.tokenizer": "words", "model.dropout": 0})
+    loaded = preset.load("lstm", {"text.tokenizer": "words", "dropout.input": 0})
     assert isinstance(loaded.model, RecurrentRecipe)
-    assert (loaded.text.tokenizer, loaded.model.dropout) == ("words", 0)
+    assert (loaded.text.tokenizer, loaded.dropout.input) == ("words", 0)
     assert loaded.training == preset.load("lstm").training
 
 
@@ -33,13 +33,16 @@ def test_an_override_replaces_one_value() -> None:
         ({"description": "mine"}, "description"),
         ({"model.family": "kneser-ney"}, "model.family"),
         ({"model.": 1}, "model."),
-        ({"model.cell": "gru"}, "model.cell is 'gru'; it has to be elman or lstm"),
+        ({"model.cell": "transformer"}, "model.cell is 'transformer'; it has to be elman or"),
         ({"model.hidden_size": "512"}, "model.hidden_size is '512'; it has to be of type int"),
         ({"model.hidden_size": 1.5}, "model.hidden_size"),
         ({"model.hidden_size": True}, "model.hidden_size"),
         ({"model.hidden_size": 0}, "model.hidden_size is 0; it has to be 1 to 8192"),
         ({"model.tied": 1}, "model.tied is 1; it has to be of type bool"),
-        ({"model.dropout": 1.0}, "model.dropout"),
+        ({"dropout.input": 1.0}, "dropout.input"),
+        ({"model.context": "page"}, "model.context"),
+        ({"training.precision": "float16"}, "training.precision"),
+        ({"model.cell": "sru", "dropout.weight": 0.1}, "dropout.weight"),
         ({"training.learning_rate": -1.0}, "training.learning_rate"),
         ({"training.clip": float("nan")}, "training.clip"),
         ({"training.epochs": 0}, "training.epochs"),

@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
-from ml.models.cells import Elman, Lstm
+from ml.models.cell_steps import CELL_STEPS
+from ml.models.cells import CELLS, Cell, Elman, Lstm, ReluElman
+from ml.preset import CELLS_WITHOUT_MATRIX
 
 Array = NDArray[np.float64]
 
@@ -86,9 +88,9 @@ def y() -> NDArray[np.int64]:
 def elman_of(lecture: Lecture) -> Elman:
     cell = Elman(E, H).double()
     with torch.no_grad():
-        cell.recurrent.copy_(torch.from_numpy(lecture.W_h))
-        cell.input.copy_(torch.from_numpy(lecture.W_e))
-        cell.bias.copy_(torch.from_numpy(lecture.b_1))
+        cell.get_parameter("recurrent").copy_(torch.from_numpy(lecture.W_h))
+        cell.get_parameter("input").copy_(torch.from_numpy(lecture.W_e))
+        cell.get_parameter("bias").copy_(torch.from_numpy(lecture.b_1))
     return cell
 
 
@@ -125,7 +127,10 @@ def test_elman_gradients_are_the_lectures_back_propagation_through_time(
     b_2 = torch.from_numpy(lecture.b_2).requires_grad_()
     outputs, _ = cell(torch.from_numpy(e), (zeros(),))
     cross_entropy((outputs @ U.T + b_2).flatten(0, 1), torch.from_numpy(y).flatten()).backward()  # type: ignore[no-untyped-call]
-    learnt = {"W_h": cell.recurrent, "W_e": cell.input, "b_1": cell.bias, "U": U, "b_2": b_2}
+    learnt = {"U": U, "b_2": b_2}
+    learnt |= {
+        ours: cell.get_parameter(name) for ours, name in (("W_h", "recurrent"), ("W_e", "input"), ("b_1", "bias"))
+    }
     by_hand = lecture.back_propagation_through_time(e, y)
     for name, weight in learnt.items():
         assert weight.grad is not None
@@ -149,37 +154,192 @@ def test_the_lectures_gradients_are_the_slopes_of_its_loss(
         assert (above - below) / (2 * tiny) == pytest.approx(by_hand[place], abs=1e-8)
 
 
-def test_lstm_steps_are_the_plain_equations(e: Array) -> None:
+def weights_of(cell: Cell) -> dict[str, Array]:
+    return {name: weight.detach().numpy() for name, weight in cell.named_parameters()}
+
+
+def plain_elman(activation: Callable[[Array], Array]) -> Callable[..., list[Array]]:
+    def step(w: dict[str, Array], x: Array, h: Array) -> list[Array]:
+        return [activation(x @ w["input"].T + h @ w["recurrent"].T + w["bias"])]
+
+    return step
+
+
+def plain_gru(w: dict[str, Array], x: Array, h: Array) -> list[Array]:
+    W_r, W_z, W_n = np.split(w["input"], 3)
+    U_r, U_z, U_n = np.split(w["recurrent"], 3)
+    b_r, b_z, b_n = np.split(w["bias"], 3)
+    r = sigmoid(x @ W_r.T + h @ U_r.T + b_r)
+    z = sigmoid(x @ W_z.T + h @ U_z.T + b_z)
+    n = np.tanh(x @ W_n.T + b_n + r * (h @ U_n.T + w["candidate_bias"]))
+    return [(1 - z) * n + z * h]
+
+
+def plain_lstm(w: dict[str, Array], x: Array, h: Array, c: Array) -> list[Array]:
+    i, f, g, o = np.split(x @ w["input"].T + h @ w["recurrent"].T + w["bias"], 4, axis=1)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return [sigmoid(o) * np.tanh(c), c]
+
+
+def plain_sru(w: dict[str, Array], x: Array, _h: Array, c: Array) -> list[Array]:
+    W, W_f, W_r, *rest = np.split(w["input"], len(w["input"]) // H)
+    skipped = x @ rest[0].T if rest else x
+    v_f, v_r = np.split(w["peephole"], 2)
+    b_f, b_r = np.split(w["bias"], 2)
+    f = sigmoid(x @ W_f.T + v_f * c + b_f)
+    r = sigmoid(x @ W_r.T + v_r * c + b_r)
+    c = f * c + (1 - f) * (x @ W.T)
+    return [r * c + (1 - r) * skipped, c]
+
+
+def plain_qrnn(w: dict[str, Array], x: Array, _h: Array, c: Array, before: Array) -> list[Array]:
+    z, f, o = np.split(x @ w["input"].T + before + w["bias"], 3, axis=1)
+    c = sigmoid(f) * c + (1 - sigmoid(f)) * np.tanh(z)
+    return [sigmoid(o) * c, c, x @ w["previous_input"].T]
+
+
+def plain_mingru(w: dict[str, Array], x: Array, h: Array) -> list[Array]:
+    W_z, W_h = np.split(w["input"], 2)
+    b_z, b_h = np.split(w["bias"], 2)
+    z = sigmoid(x @ W_z.T + b_z)
+    return [(1 - z) * h + z * (x @ W_h.T + b_h)]
+
+
+PLAIN: dict[str, Callable[..., list[Array]]] = {
+    "elman": plain_elman(sigmoid),
+    "elman-tanh": plain_elman(np.tanh),
+    "elman-relu": plain_elman(lambda z: np.where(z > 0, z, 0)),
+    "gru": plain_gru,
+    "lstm": plain_lstm,
+    "sru": plain_sru,
+    "qrnn": plain_qrnn,
+    "mingru": plain_mingru,
+}
+
+
+def a_cell(kind: str, *, input_size: int = E) -> Cell:
+    """With weights far enough from their beginnings for a mistake to show."""
     torch.manual_seed(4)
-    cell = Lstm(E, H).double()
+    cell = CELLS[kind](input_size, H)
+    with torch.no_grad():
+        for weight in cell.parameters():
+            weight.normal_()
+    return cell.double()
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("input_size", [E, H])
+def test_a_cells_steps_are_its_plain_equations(kind: str, input_size: int) -> None:
+    cell = a_cell(kind, input_size=input_size)
     random = np.random.default_rng(5)
-    h, c = random.normal(size=(2, B, H))
-    W, U, b = (weight.detach().numpy() for weight in cell.weights())
-    outputs, (last_h, last_c) = cell(torch.from_numpy(e), (torch.from_numpy(h), torch.from_numpy(c)))
+    x = random.normal(size=(T, B, input_size))
+    state = [random.normal(size=part.shape) for part in cell.initial_state(B)]
+    outputs, last = cell(torch.from_numpy(x), tuple(torch.from_numpy(part) for part in state))
     for t in range(T):
-        z = e[t] @ W.T + h @ U.T + b
-        i, f, g, o = z[:, :H], z[:, H : 2 * H], z[:, 2 * H : 3 * H], z[:, 3 * H :]
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-        h = sigmoid(o) * np.tanh(c)
-        np.testing.assert_allclose(outputs[t].detach().numpy(), h, atol=1e-12)
-    np.testing.assert_allclose(last_h.detach().numpy(), h, atol=1e-12)
-    np.testing.assert_allclose(last_c.detach().numpy(), c, atol=1e-12)
+        state = PLAIN[kind](weights_of(cell), x[t], *state)
+        np.testing.assert_allclose(outputs[t].detach().numpy(), state[0], atol=1e-12)
+    for part, by_hand in zip(last, state, strict=True):
+        np.testing.assert_allclose(part.detach().numpy(), by_hand, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_the_step_that_is_served_is_the_cell_that_was_trained(kind: str) -> None:
+    cell = a_cell(kind).float()
+    step = CELL_STEPS[kind]({name: weight.detach().numpy() for name, weight in cell.named_parameters()})
+    random = np.random.default_rng(5)
+    x = random.normal(size=(T, B, E)).astype(np.float32)
+    state = tuple(random.normal(size=part.shape).astype(np.float32) for part in cell.initial_state(B))
+    outputs, _ = cell(torch.from_numpy(x), tuple(torch.from_numpy(part) for part in state))
+    driven = step.drive(x.reshape(T * B, E)).reshape(T, B, -1)
+    for t in range(T):
+        state = step.step(driven[t], state)
+        np.testing.assert_allclose(state[0], outputs[t].detach().numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_gradients_through_all_steps_are_the_slopes(kind: str) -> None:
+    cell = a_cell(kind)
+    x = torch.from_numpy(np.random.default_rng(5).normal(size=(3, B, E))).requires_grad_()
+    state = tuple(torch.full_like(part, 0.3).double().requires_grad_() for part in cell.initial_state(B))
+
+    def outputs(x: torch.Tensor, *state: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = cell(x, state)[0]
+        return found
+
+    assert torch.autograd.gradcheck(outputs, (x, *state), atol=1e-6)
 
 
 def test_the_forget_gate_of_a_new_lstm_is_open() -> None:
-    _, _, bias = Lstm(E, H).weights()
+    bias = Lstm(E, H).get_parameter("bias")
     assert bias.tolist() == [0.0] * H + [1.0] * H + [0.0] * 2 * H
 
 
-@pytest.mark.parametrize(("cell", "parts"), [(Elman, 1), (Lstm, 2)])
-def test_two_halves_read_one_after_the_other_are_the_whole(
-    cell: Callable[[int, int], Elman | Lstm], parts: int, e: Array
-) -> None:
-    torch.manual_seed(6)
-    module = cell(E, H).double()
+def test_a_new_rectified_elman_cell_keeps_its_state() -> None:
+    cell = ReluElman(E, H)
+    start = torch.rand(B, H)
+    outputs, _ = cell(torch.zeros(T, B, E), (start,))
+    torch.testing.assert_close(outputs[-1], start)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_two_halves_read_one_after_the_other_are_the_whole(kind: str, e: Array) -> None:
+    cell = a_cell(kind)
     x = torch.from_numpy(e)
-    start = tuple(zeros() for _ in range(parts))
-    whole, _ = module(x, start)
-    first, between = module(x[:2], start)
-    second, _ = module(x[2:], between)
+    start = tuple(part.double() for part in cell.initial_state(B))
+    whole, _ = cell(x, start)
+    first, between = cell(x[:2], start)
+    second, _ = cell(x[2:], between)
     torch.testing.assert_close(torch.cat([first, second]), whole, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CELLS if kind not in CELLS_WITHOUT_MATRIX])
+def test_weight_drop_takes_recurrent_weights_only_while_training_and_the_same_ones_for_all_steps(kind: str) -> None:
+    torch.manual_seed(6)
+    cell = CELLS[kind](E, 40, weight_drop=0.4)
+    x = torch.zeros(1, 1, E)
+    recurrent = cell.get_parameter("recurrent")
+    with torch.no_grad():
+        recurrent.normal_()
+    dropped = cell.recurrent_weight(x)
+    zero = dropped == 0
+    assert 0.3 < zero.float().mean() < 0.5
+    torch.testing.assert_close(dropped[~zero], recurrent[~zero] / 0.6)
+    # With one mask for the window, two steps with it are the steps of a cell that has the masked matrix.
+    torch.manual_seed(7)
+    expected = cell.recurrent_weight(x)
+    fixed = CELLS[kind](E, 40)
+    fixed.load_state_dict({**cell.state_dict(), "recurrent": expected})
+    inputs, start = torch.randn(T, B, E) / 10, cell.initial_state(B)
+    torch.manual_seed(7)
+    torch.testing.assert_close(cell(inputs, start)[0], fixed(inputs, start)[0])
+    assert torch.equal(cell.eval().recurrent_weight(x), recurrent)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [
+        ("elman", H * E + H * H + H),
+        ("gru", 3 * (H * E + H * H + H) + H),
+        ("lstm", 4 * (H * E + H * H + H)),
+        ("sru", 4 * H * E + 4 * H),
+        ("qrnn", 3 * H * 2 * E + 3 * H),
+        ("mingru", 2 * H * E + 2 * H),
+    ],
+)
+def test_a_cell_has_as_many_parameters_as_its_equations(kind: str, count: int) -> None:
+    assert sum(weight.numel() for weight in CELLS[kind](E, H).parameters()) == count
+
+
+@pytest.mark.parametrize(("kind", "theirs"), [("lstm", torch.nn.LSTM), ("gru", torch.nn.GRU)])
+def test_torchs_own_layer_gives_the_same(kind: str, theirs: type[torch.nn.LSTM | torch.nn.GRU], e: Array) -> None:
+    cell = a_cell(kind)
+    layer = theirs(E, H).double()
+    with torch.no_grad():
+        layer.get_parameter("weight_ih_l0").copy_(cell.get_parameter("input"))
+        layer.get_parameter("weight_hh_l0").copy_(cell.get_parameter("recurrent"))
+        layer.get_parameter("bias_ih_l0").copy_(cell.get_parameter("bias"))
+        layer.get_parameter("bias_hh_l0").zero_()
+        if kind == "gru":
+            layer.get_parameter("bias_hh_l0")[2 * H :].copy_(cell.get_parameter("candidate_bias"))
+    start = tuple(part.double() for part in cell.initial_state(B))
+    torch.testing.assert_close(cell(torch.from_numpy(e), start)[0], layer(torch.from_numpy(e))[0])

@@ -39,7 +39,7 @@ def recurrent(seed: int = 0) -> RecurrentLanguageModel:
         "cells.0.bias": (4 * H,),
     }
     arrays = {name: noise.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    return RecurrentLanguageModel(arrays, cell="lstm", eos=EOS)
+    return RecurrentLanguageModel(arrays, cell="lstm", eos=EOS, context="post")
 
 
 @pytest.fixture

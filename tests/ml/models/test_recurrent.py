@@ -12,11 +12,12 @@ from safetensors.numpy import load_file, save_file
 from ml.errors import ArtifactError
 from ml.models.recurrent import RecurrentNetwork
 from ml.models.recurrent_stepper import FILE_NAME, RecurrentLanguageModel, RecurrentState
-from ml.preset import RecurrentRecipe
+from ml.preset import CELLS, RecurrentRecipe
 
 V, EOS = 17, 16
 KINDS = [
-    pytest.param("elman", 1, 5, False, id="elman"),
+    *(pytest.param(cell, 1, 5, False, id=cell) for cell in CELLS if cell != "lstm"),
+    *(pytest.param(cell, 2, 7, True, id=f"two tied {cell} layers") for cell in CELLS if cell != "elman"),
     pytest.param("elman", 2, 7, True, id="two tied elman layers"),
     pytest.param("lstm", 1, 7, True, id="lstm, tied through a projection"),
     pytest.param("lstm", 1, 5, True, id="lstm, tied"),
@@ -24,25 +25,27 @@ KINDS = [
 ]
 
 
-def network_of(*, cell: str, layers: int, hidden_size: int, tied: bool, dropout: float = 0.0) -> RecurrentNetwork:
+def network_of(*, cell: str, layers: int, hidden_size: int, tied: bool, context: str = "stream") -> RecurrentNetwork:
     torch.manual_seed(1)
     recipe = RecurrentRecipe(
-        cell=cell, embedding_size=5, hidden_size=hidden_size, layers=layers, tied=tied, dropout=dropout
+        cell=cell, embedding_size=5, hidden_size=hidden_size, layers=layers, tied=tied, context=context
     )
     network = RecurrentNetwork(recipe, vocabulary_size=V)
     with torch.no_grad():
         network.output_bias.normal_()
         for weight in network.parameters():
-            weight.mul_(2)  # far enough from zero for a mistake to show
+            # Far enough from zero for a mistake to show; but a rectified state must not grow for ever.
+            weight.mul_(0.45 if cell == "elman-relu" else 2)
     return network.eval()
 
 
-def small_network(*, dropout: float = 0.0) -> RecurrentNetwork:
-    return network_of(cell="lstm", layers=1, hidden_size=7, tied=True, dropout=dropout)
+def small_network() -> RecurrentNetwork:
+    return network_of(cell="lstm", layers=1, hidden_size=7, tied=True)
 
 
 def served(network: RecurrentNetwork) -> RecurrentLanguageModel:
-    return RecurrentLanguageModel(network.arrays(), cell=network.recipe.cell, eos=EOS)
+    recipe = network.recipe
+    return RecurrentLanguageModel(network.arrays(), cell=recipe.cell, eos=EOS, context=recipe.context)
 
 
 def stream(length: int, *, seed: int = 2) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -55,7 +58,8 @@ def test_served_steps_are_the_trained_networks(cell: str, layers: int, hidden_si
     model = served(network)
     tokens = stream(30).reshape(10, 3)
     with torch.no_grad():
-        logits, _ = network(torch.from_numpy(tokens), network.initial_state(3))
+        outputs, _ = network(torch.from_numpy(tokens), network.initial_state(3))
+        logits = network.logits(outputs)
     expected = logits.log_softmax(-1).numpy()
     state = model.initial_state(3)
     for t, row in enumerate(tokens):
@@ -77,6 +81,47 @@ def test_a_score_is_its_steps_one_after_the_other(cell: str, layers: int, hidden
     np.testing.assert_allclose(model.score(tokens), expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_with_context_post_each_post_costs_what_it_costs_alone(cell: str) -> None:
+    model = served(network_of(cell=cell, layers=2, hidden_size=7, tied=True, context="post"))
+    random = np.random.default_rng(4)
+    posts = [np.append(random.integers(EOS, size=random.integers(30)), EOS) for _ in range(200)]
+    posts.append(np.array([3, 5]))  # cut short, as a prompt is
+    alone = np.concatenate([model.score(post) for post in posts])
+    np.testing.assert_allclose(model.score(np.concatenate(posts)), alone, atol=2e-5)
+
+
+@pytest.mark.parametrize("context", ["post", "stream"])
+def test_a_score_is_its_steps_in_either_context(context: str) -> None:
+    model = served(network_of(cell="qrnn", layers=2, hidden_size=7, tied=True, context=context))
+    tokens = np.where(stream(400) % 7 == 0, EOS, stream(400))
+    log_probs, state = model.step(np.array([EOS]), model.initial_state(1))
+    expected = []
+    for token in tokens:
+        expected.append(log_probs[0, token])
+        log_probs, state = model.step(np.array([token]), state)
+    np.testing.assert_allclose(model.score(tokens), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("context", ["post", "stream"])
+def test_outputs_read_from_a_stream_give_its_score(context: str) -> None:
+    model = served(network_of(cell="lstm", layers=2, hidden_size=7, tied=True, context=context))
+    tokens = np.where(stream(90) % 7 == 0, EOS, stream(90))
+    log_probs = model.log_probabilities(model.read(tokens))
+    np.testing.assert_allclose(log_probs[np.arange(90), tokens], model.score(tokens), atol=2e-5)
+    _, state = model.step(np.array([EOS]), model.initial_state(1))
+    np.testing.assert_allclose(state.outputs, model.read(tokens)[:1], atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_network_of_a_served_model_is_the_one_it_came_from(cell: str) -> None:
+    network = network_of(cell=cell, layers=2, hidden_size=7, tied=cell != "gru", context="post")
+    again = RecurrentNetwork.of(served(network))
+    assert again.recipe == network.recipe
+    for one, other in zip(network.parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=0, rtol=0)
+
+
 def test_nothing_has_no_score() -> None:
     assert served(small_network()).score(np.array([], dtype=np.int64)).shape == (0,)
 
@@ -94,10 +139,10 @@ def test_rows_taken_and_joined_go_on_as_if_alone() -> None:
 def test_a_step_leaves_the_state_that_it_was_given() -> None:
     model = served(small_network())
     _, state = model.step(stream(3), model.initial_state(3))
-    hidden, memory = state.hidden.copy(), state.memory.copy()
+    before = [part.copy() for part in state.layers[0]]
     model.step(stream(3, seed=3), state)
-    np.testing.assert_array_equal(state.hidden, hidden)
-    np.testing.assert_array_equal(state.memory, memory)
+    for part, kept in zip(state.layers[0], before, strict=True):
+        np.testing.assert_array_equal(part, kept)
 
 
 def test_very_large_weights_overflow_nowhere() -> None:
@@ -119,8 +164,7 @@ def test_a_saved_model_is_the_model(tmp_path: Path) -> None:
 
 def test_parameters_are_the_networks() -> None:
     network = small_network()
-    assert served(network).parameters == sum(weight.numel() for weight in network.parameters()) - 4 * 7
-    # the kernel keeps two biases where one serves
+    assert served(network).parameters == sum(weight.numel() for weight in network.parameters())
 
 
 @pytest.mark.parametrize(
@@ -138,7 +182,9 @@ def test_weights_that_do_not_fit_together_are_refused(tmp_path: Path, name: str,
     served(small_network()).save(tmp_path)
     arrays = load_file(tmp_path / FILE_NAME)
     arrays[name] = np.ascontiguousarray(spoil(arrays[name]))
-    save_file(arrays, tmp_path / FILE_NAME, metadata={"format": "1", "cell": "lstm", "eos": str(EOS)})
+    save_file(
+        arrays, tmp_path / FILE_NAME, metadata={"format": "2", "cell": "lstm", "eos": str(EOS), "context": "post"}
+    )
     with pytest.raises(ArtifactError, match="holds no recurrent model"):
         RecurrentLanguageModel.load(tmp_path)
 
@@ -149,20 +195,6 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-10])
     with pytest.raises(ArtifactError):
         RecurrentLanguageModel.load(tmp_path)
-
-
-def test_dropout_uses_one_mask_for_all_steps_and_scales_what_it_keeps() -> None:
-    network = small_network(dropout=0.4).train()
-    dropped = network._dropped(torch.ones(6, 50, 40))
-    assert (dropped == dropped[0]).all()
-    kept = dropped[dropped != 0]
-    torch.testing.assert_close(kept, torch.full_like(kept, 1 / 0.6))
-    assert 0.5 < len(kept) / dropped.numel() < 0.7
-
-
-def test_a_network_that_is_not_training_drops_nothing() -> None:
-    x = torch.ones(2, 3, 5)
-    assert (small_network(dropout=0.4)._dropped(x) == x).all()
 
 
 def test_tied_weights_are_one_matrix() -> None:

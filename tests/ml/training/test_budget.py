@@ -44,7 +44,6 @@ def test_the_learning_rate_goes_up_in_a_line_and_down_to_a_fraction() -> None:
     assert rates[100] == pytest.approx(2.0 / LAST_DIVISOR)
 
 
-def test_the_plan_follows_the_machine_in_the_first_half_of_the_minutes_only() -> None:
-    planned = [step for step in range(1000) if budget(minutes=1).is_time_to_plan(step, elapsed_seconds=step / 10)]
-    assert planned == [15, 100, 200]
-    assert not any(budget(minutes=None).is_time_to_plan(step, elapsed_seconds=0) for step in range(1000))
+def test_the_plan_follows_the_machine_to_the_end() -> None:
+    assert [step for step in range(1000) if budget(minutes=1).is_time_to_plan(step)] == [15, *range(100, 1000, 100)]
+    assert not any(budget(minutes=None).is_time_to_plan(step) for step in range(1000))

@@ -1,0 +1,1 @@
+"""Techniques against overfitting, one a file, each a pure function."""
