@@ -11,7 +11,7 @@ from types import FrameType
 from ml import artifact, preset
 from ml.errors import ConfigError, CorpusTooSmall, Interrupted, MlError, TrainingDiverged
 from ml.evaluation import evaluate
-from ml.process import die_with_parent, use_large_pages, wait_without_spinning
+from ml.process import die_with_parent, use_large_pages, wait_briefly
 from ml.sampling.controls import Controls
 from ml.sampling.engine import sample
 from ml.text.cleaning import clean
@@ -42,7 +42,7 @@ def main() -> int:
 def _train(arguments: argparse.Namespace) -> int:
     if arguments.die_with_parent:
         die_with_parent()
-    wait_without_spinning()
+    wait_briefly()
     use_large_pages()
     stopping = _on_sigterm()
     tell = _tell_json if arguments.json or not sys.stdout.isatty() else _tell_human
