@@ -91,9 +91,12 @@ def _prepare(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         minutes=arguments.minutes,
         epochs=arguments.epochs,
+        base=None if arguments.base is None else str(arguments.base),
         overrides=overrides,
     )
     preset.load(request.preset, request.overrides)
+    if arguments.base is not None:
+        run.recurrent_part(artifact.load(arguments.base).model)
     directory.mkdir(parents=True, exist_ok=True)
     for name, path in files.items():
         if path.suffix not in run.SUFFIXES:
@@ -170,6 +173,7 @@ def _parser() -> argparse.ArgumentParser:
         train.add_argument(f"--{split}", type=Path, help=f"the {split} split, taken as it is")
     train.add_argument("--preset", default="lstm-kn5", help=f"one of {', '.join(preset.names())} (default: lstm-kn5)")
     train.add_argument("--tokenizer", choices=("words", "subwords"), help="instead of the preset's")
+    train.add_argument("--base", type=Path, help="an artifact to go on from: one trained on other personas' posts")
     budget = train.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="budget of the clock")
     budget.add_argument("--epochs", type=int, help="passes over the posts")

@@ -79,6 +79,7 @@ class DropoutRecipe:
 class TrainingRecipe:
     """Truncated back-propagation through time with AdamW on a one-cycle schedule.
 
+    tuning_rate: learning_rate where it goes on from a base model.
     columns, window: B columns of T tokens are read before the weights are updated and the gradient is cut; posts that
     are read side by side share out the same B·T places. random_windows: T varies from update to update (Merity et al.
     2017, §4.1). clip: largest norm of the gradient. activation, temporal: strength of the penalties on outputs.
@@ -89,6 +90,7 @@ class TrainingRecipe:
     columns: int
     window: int
     learning_rate: float
+    tuning_rate: float
     weight_decay: float
     clip: float
     epochs: int
@@ -101,7 +103,8 @@ class TrainingRecipe:
     def __post_init__(self) -> None:
         for name in ("columns", "window", "epochs", "patience"):
             _check(getattr(self, name) >= 1, f"training.{name}", getattr(self, name), "1 or more")
-        _check(self.learning_rate > 0, "training.learning_rate", self.learning_rate, "above 0")
+        for name in ("learning_rate", "tuning_rate"):
+            _check(getattr(self, name) > 0, f"training.{name}", getattr(self, name), "above 0")
         _check(self.clip > 0, "training.clip", self.clip, "above 0")
         for name in ("weight_decay", "activation", "temporal"):
             _check(0 <= getattr(self, name) < math.inf, f"training.{name}", getattr(self, name), "0 or more")

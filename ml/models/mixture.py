@@ -1,7 +1,7 @@
 """Mixture: models of the same tokens, interpolated with weights that are fitted on held-out posts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
@@ -62,6 +62,11 @@ class Mixture:
         """Weights under which `tokens` ([T], held-out posts) are likeliest."""
         log_probs = np.stack([model.score(tokens) for model in components.values()])  # [M, T]
         return cls(components, best_weights(log_probs))
+
+    @property
+    def components(self) -> Mapping[str, StoredModel]:
+        """The models by name."""
+        return self._components
 
     @property
     def weights(self) -> dict[str, float]:

@@ -52,7 +52,13 @@ class RecurrentNetwork(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
 
     @classmethod
-    def of(cls, model: RecurrentLanguageModel) -> Self:
+    def of(
+        cls,
+        model: RecurrentLanguageModel,
+        *,
+        dropout: DropoutRecipe | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Self:
         """The network whose arrays the served model holds, ready to be trained further."""
         recipe = RecurrentRecipe(
             cell=model.cell,
@@ -62,7 +68,7 @@ class RecurrentNetwork(nn.Module):
             tied=model.tied,
             context=model.context,
         )
-        network = cls(recipe, vocabulary_size=model.vocabulary_size)
+        network = cls(recipe, vocabulary_size=model.vocabulary_size, dropout=dropout, dtype=dtype)
         network.load_arrays(model.arrays)
         return network
 

@@ -9,7 +9,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ml.evaluation import evaluate
 from ml.language_model import LanguageModel, StoredModel, TokenArray
 from ml.models.kneser_ney import KneserNey
 from ml.models.mixture import Mixture
+from ml.models.recurrent_stepper import RecurrentLanguageModel
 from ml.preset import KneserNeyRecipe, Preset
 from ml.text.cleaning import clean, is_repost
 from ml.text.posts import read_posts
@@ -39,13 +40,18 @@ SUFFIXES = (".jsonl", ".txt")
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to train. minutes: budget of the clock; epochs: passes at most; champion: an artifact to compare with."""
+    """What to train.
+
+    minutes: budget of the clock; epochs: passes at most; champion: an artifact to compare with; base: an artifact from
+    whose recurrent network, and with whose tokenizer, the training goes on.
+    """
 
     preset: str
     seed: int
     minutes: float | None = None
     epochs: int | None = None
     champion: str | None = None
+    base: str | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,10 +85,11 @@ def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterato
     recipe = preset.load(request.preset, request.overrides)
     # Loaded first: one that is damaged should be known before minutes are spent.
     champion = None if request.champion is None else artifact.load(Path(request.champion))
+    base = None if request.base is None else artifact.load(Path(request.base))
     splits = _splits(directory)
-    tokenizer = learn_tokenizer(recipe.text.tokenizer, splits.train, vocabulary_size=recipe.text.vocabulary_size)
+    tokenizer = base.tokenizer if base is not None else _tokenizer(recipe, splits)
     model: StoredModel | None = None
-    for outcome in _train(recipe, request, splits, tokenizer, directory=directory, stop=stop):
+    for outcome in _train(recipe, request, splits, tokenizer, base=base, directory=directory, stop=stop):
         if isinstance(outcome, Event):
             yield outcome
         else:
@@ -101,6 +108,10 @@ def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterato
     _write_whole(directory / RESULTS, "".join(events.to_line(event) + "\n" for event in results))
     shutil.rmtree(directory / CHECKPOINT, ignore_errors=True)
     yield from results
+
+
+def _tokenizer(recipe: Preset, splits: Splits) -> Tokenizer:
+    return learn_tokenizer(recipe.text.tokenizer, splits.train, vocabulary_size=recipe.text.vocabulary_size)
 
 
 def _write_whole(path: Path, content: str) -> None:
@@ -135,6 +146,7 @@ def _train(
     splits: Splits,
     tokenizer: Tokenizer,
     *,
+    base: Artifact | None,
     directory: Path,
     stop: Callable[[], bool],
 ) -> Iterator[Event | StoredModel]:
@@ -142,6 +154,8 @@ def _train(
     train = tokenizer.encode_posts(splits.train)
     valid = tokenizer.encode_posts(splits.valid)
     started = _started(splits, tokens={"train": len(train), "valid": len(valid)}, tokenizer=tokenizer)
+    if isinstance(recipe.model, KneserNeyRecipe) and base is not None:
+        raise ConfigError(f"Preset {recipe.name} counts n-grams, which go on from no base model. Leave base out.")
     if isinstance(recipe.model, KneserNeyRecipe):
         counted = _count(recipe.model, train, tokenizer)
         yield started(counted.parameters)
@@ -149,24 +163,26 @@ def _train(
         return
     # Imported here: torch takes a second and more to import, and the n-gram models do without.
     from ml.models.recurrent import RecurrentNetwork  # noqa: PLC0415
-    from ml.models.recurrent_stepper import RecurrentLanguageModel  # noqa: PLC0415
     from ml.training.loop import Corpus, Loop, seed_all  # noqa: PLC0415
     from ml.training.precision import compute_dtype  # noqa: PLC0415
 
     if recipe.training is None:
         raise AssertionError("a recurrent preset says how it is trained")
     seed_all(request.seed)
-    network = RecurrentNetwork(
-        recipe.model,
-        vocabulary_size=tokenizer.vocabulary_size,
-        dropout=recipe.dropout,
-        dtype=compute_dtype(recipe.training.precision),
-    )
+    dtype = compute_dtype(recipe.training.precision)
+    if base is None:
+        network = RecurrentNetwork(
+            recipe.model, vocabulary_size=tokenizer.vocabulary_size, dropout=recipe.dropout, dtype=dtype
+        )
+        training = recipe.training
+    else:
+        network = RecurrentNetwork.of(recurrent_part(base.model), dropout=recipe.dropout, dtype=dtype)
+        training = replace(recipe.training, learning_rate=recipe.training.tuning_rate)
     yield started(sum(weight.numel() for weight in network.parameters()))
     yield from Loop(
         network,
         Corpus(train=train, valid=valid, eos=tokenizer.eos),
-        recipe=recipe.training,
+        recipe=training,
         epochs=request.epochs,
         minutes=request.minutes,
         seed=request.seed,
@@ -174,12 +190,23 @@ def _train(
         stop=stop,
     ).run()
     recurrent = RecurrentLanguageModel(
-        network.arrays(), cell=recipe.model.cell, eos=tokenizer.eos, context=recipe.model.context
+        network.arrays(), cell=network.recipe.cell, eos=tokenizer.eos, context=network.recipe.context
     )
     if recipe.ngram is None:
         yield recurrent
     else:
         yield Mixture.fit({"recurrent": recurrent, "kneser-ney": _count(recipe.ngram, train, tokenizer)}, valid)
+
+
+def recurrent_part(model: LanguageModel) -> RecurrentLanguageModel:
+    """The recurrent network of a model, by itself or mixed with others. Raises ConfigError where there is none."""
+    if isinstance(model, RecurrentLanguageModel):
+        return model
+    parts = model.components.values() if isinstance(model, Mixture) else ()
+    for part in parts:
+        if isinstance(part, RecurrentLanguageModel):
+            return part
+    raise ConfigError("The base model holds no recurrent network to go on from. Take one that a recurrent preset made.")
 
 
 def _count(recipe: KneserNeyRecipe, train: TokenArray, tokenizer: Tokenizer) -> KneserNey:
@@ -234,6 +261,7 @@ def _config(recipe: Preset, request: Request) -> dict[str, object]:
         "preset": recipe.name,
         "recipe": asdict(recipe),
         "seed": request.seed,
+        "base": request.base is not None,
         "minutes": request.minutes,
         "epochs": request.epochs,
         "code_version": code,

@@ -18,7 +18,9 @@ from ml.training.events import Epoch, Progress
 from ml.training.loop import Corpus, Loop, seed_all
 
 V, EOS = 8, 7
-RECIPE = TrainingRecipe(columns=4, window=5, learning_rate=0.02, weight_decay=0.01, clip=1.0, epochs=3, patience=3)
+RECIPE = TrainingRecipe(
+    columns=4, window=5, learning_rate=0.02, tuning_rate=0.01, weight_decay=0.01, clip=1.0, epochs=3, patience=3
+)
 
 
 def counting(posts: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
