@@ -1,7 +1,6 @@
 """python -m ml train | evaluate | sample: the package without the service, from files."""
 
 import argparse
-import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from ml.sampling.engine import sample
 from ml.text.cleaning import clean
 from ml.text.posts import read_posts
 from ml.training import events, run
+from ml.training.directory import prepare, tokenizer_overrides
 
 SUCCESS, FAILED, STOPPED = 0, 2, 143
 SLUGS: dict[type[MlError], str] = {
@@ -24,8 +24,6 @@ SLUGS: dict[type[MlError], str] = {
     TrainingDiverged: "training-diverged",
     ConfigError: "config-error",
 }
-# A vocabulary that no corpus of posts fills: with closed-vocabulary words every word of the file is one.
-ALL_WORDS = 1_000_000
 
 
 def main() -> int:
@@ -74,32 +72,15 @@ def _on_sigterm() -> Callable[[], bool]:
 
 def _prepare(arguments: argparse.Namespace) -> None:
     """Make a training's directory out of options."""
-    directory: Path = arguments.directory
     given = {"posts": arguments.corpus, "train": arguments.train, "valid": arguments.valid, "test": arguments.test}
-    files = {name: path for name, path in given.items() if path is not None}
-    if set(files) not in ({"posts"}, {"train", "valid", "test"}):
-        raise ConfigError("Give either --corpus, or --train, --valid and --test.")
-    if directory.exists() and any(directory.iterdir()):
-        raise ConfigError(f"{directory} is not empty. Give a new one, or no corpus to go on with what is there.")
-    overrides: dict[str, object] = {}
-    if arguments.tokenizer is not None:
-        overrides["text.tokenizer"] = arguments.tokenizer
-        if arguments.tokenizer == "words":
-            overrides["text.vocabulary_size"] = ALL_WORDS
     request = run.Request(
         preset=arguments.preset,
         seed=arguments.seed,
         minutes=arguments.minutes,
         epochs=arguments.epochs,
-        overrides=overrides,
+        overrides=tokenizer_overrides(arguments.tokenizer),
     )
-    preset.load(request.preset, request.overrides)
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, path in files.items():
-        if path.suffix not in run.SUFFIXES:
-            raise ConfigError(f"{path}: name it .jsonl (an object with a text a line) or .txt (a post a line).")
-        shutil.copyfile(path, directory / f"{name}{path.suffix}")
-    run.write_request(directory, request)
+    prepare(arguments.directory, request, files={name: path for name, path in given.items() if path is not None})
 
 
 def _tell_json(event: events.Event) -> None:
