@@ -1,6 +1,7 @@
-"""python -m ml train | evaluate | sample: the package without the service, from files."""
+"""python -m ml train | evaluate | sample | bench: the package without the service, from files."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 from ml import artifact, preset
+from ml.bench import command
+from ml.bench.corpus import VARIABLE
 from ml.errors import ConfigError, CorpusTooSmall, Interrupted, MlError, TrainingDiverged
 from ml.evaluation import evaluate
 from ml.process import die_with_parent, use_large_pages, wait_without_spinning
@@ -29,9 +32,9 @@ SLUGS: dict[type[MlError], str] = {
 def main() -> int:
     """Run a command; returns the exit code: 0 done, 2 cannot be done (and why), 143 stopped by SIGTERM."""
     arguments = _parser().parse_args()
-    command: Callable[[argparse.Namespace], int] = arguments.command
+    run_command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        return command(arguments)
+        return run_command(arguments)
     except MlError as error:
         sys.stderr.write(f"{error}\n")
         return FAILED
@@ -139,9 +142,14 @@ def _sample(arguments: argparse.Namespace) -> int:
     return SUCCESS
 
 
+def _bench(arguments: argparse.Namespace) -> int:
+    wait_without_spinning()
+    return SUCCESS if command.bench(arguments) else FAILED
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="train|evaluate|sample")
+    commands = parser.add_subparsers(required=True, metavar="train|evaluate|sample|bench")
 
     train = commands.add_parser("train", help="train a model in a directory, or go on with what is there")
     train.set_defaults(command=_train)
@@ -174,6 +182,10 @@ def _parser() -> argparse.ArgumentParser:
     say.add_argument("--top-p", type=float)
     say.add_argument("--max-characters", type=int, default=280)
     say.add_argument("--seed", type=int, default=1)
+
+    bench = commands.add_parser("bench", help="our presets and their peers in one table, from one run")
+    bench.set_defaults(command=_bench)
+    command.add_options(bench, data=os.environ.get(VARIABLE))
     return parser
 
 
