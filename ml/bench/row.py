@@ -12,7 +12,7 @@ from ml.language_model import FloatArray
 from ml.score import Score
 from ml.training.directory import tokenizer_overrides
 
-# (seconds since the training loop began, validation perplexity then)
+# (seconds since the training loop began, validation perplexity then). Ours are told after the validation itself.
 Curve: TypeAlias = tuple[tuple[float, float], ...]
 
 

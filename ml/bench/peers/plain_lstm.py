@@ -103,8 +103,9 @@ def fit(network: PlainLstm, train: TokenArray, valid: TokenArray, *, minutes: fl
     lowest = math.inf
     while not _is_over(began_at, minutes):
         _pass(network, optimizer, train, done=done, began_at=began_at, minutes=minutes, eos=eos)
+        there_at = time.monotonic()  # when these weights were there: validating them came later
         perplexity = validation_perplexity(network, valid, eos=eos)
-        done.curve = (*done.curve, (time.monotonic() - began_at, perplexity))
+        done.curve = (*done.curve, (there_at - began_at, perplexity))
         if perplexity < lowest:
             lowest, best = perplexity, {name: weight.clone() for name, weight in network.state_dict().items()}
     network.load_state_dict(best)
