@@ -1,7 +1,7 @@
-"""python -m ml train | evaluate | sample: the package without the service, from files."""
+"""python -m ml train | evaluate | sample | bench: the package without the service, from files."""
 
 import argparse
-import shutil
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -9,6 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 from ml import artifact, preset
+from ml.bench import command
+from ml.bench.corpus import VARIABLE
 from ml.errors import ConfigError, CorpusTooSmall, Interrupted, MlError, TrainingDiverged
 from ml.evaluation import evaluate
 from ml.process import die_with_parent, use_large_pages, wait_briefly
@@ -17,6 +19,7 @@ from ml.sampling.engine import sample
 from ml.text.cleaning import clean
 from ml.text.posts import read_posts
 from ml.training import events, run
+from ml.training.directory import prepare, tokenizer_overrides
 
 SUCCESS, FAILED, STOPPED = 0, 2, 143
 SLUGS: dict[type[MlError], str] = {
@@ -24,16 +27,14 @@ SLUGS: dict[type[MlError], str] = {
     TrainingDiverged: "training-diverged",
     ConfigError: "config-error",
 }
-# A vocabulary that no corpus of posts fills: with closed-vocabulary words every word of the file is one.
-ALL_WORDS = 1_000_000
 
 
 def main() -> int:
     """Run a command; returns the exit code: 0 done, 2 cannot be done (and why), 143 stopped by SIGTERM."""
     arguments = _parser().parse_args()
-    command: Callable[[argparse.Namespace], int] = arguments.command
+    run_command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        return command(arguments)
+        return run_command(arguments)
     except MlError as error:
         sys.stderr.write(f"{error}\n")
         return FAILED
@@ -74,35 +75,16 @@ def _on_sigterm() -> Callable[[], bool]:
 
 def _prepare(arguments: argparse.Namespace) -> None:
     """Make a training's directory out of options."""
-    directory: Path = arguments.directory
     given = {"posts": arguments.corpus, "train": arguments.train, "valid": arguments.valid, "test": arguments.test}
-    files = {name: path for name, path in given.items() if path is not None}
-    if set(files) not in ({"posts"}, {"train", "valid", "test"}):
-        raise ConfigError("Give either --corpus, or --train, --valid and --test.")
-    if directory.exists() and any(directory.iterdir()):
-        raise ConfigError(f"{directory} is not empty. Give a new one, or no corpus to go on with what is there.")
-    overrides: dict[str, object] = {}
-    if arguments.tokenizer is not None:
-        overrides["text.tokenizer"] = arguments.tokenizer
-        if arguments.tokenizer == "words":
-            overrides["text.vocabulary_size"] = ALL_WORDS
     request = run.Request(
         preset=arguments.preset,
         seed=arguments.seed,
         minutes=arguments.minutes,
         epochs=arguments.epochs,
         base=None if arguments.base is None else str(arguments.base),
-        overrides=overrides,
+        overrides=tokenizer_overrides(arguments.tokenizer),
     )
-    preset.load(request.preset, request.overrides)
-    if arguments.base is not None:
-        run.recurrent_part(artifact.load(arguments.base).model)
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, path in files.items():
-        if path.suffix not in run.SUFFIXES:
-            raise ConfigError(f"{path}: name it .jsonl (an object with a text a line) or .txt (a post a line).")
-        shutil.copyfile(path, directory / f"{name}{path.suffix}")
-    run.write_request(directory, request)
+    prepare(arguments.directory, request, files={name: path for name, path in given.items() if path is not None})
 
 
 def _tell_json(event: events.Event) -> None:
@@ -161,16 +143,23 @@ def _sample(arguments: argparse.Namespace) -> int:
     return SUCCESS
 
 
+def _bench(arguments: argparse.Namespace) -> int:
+    wait_without_spinning()
+    return SUCCESS if command.bench(arguments) else FAILED
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="train|evaluate|sample")
+    commands = parser.add_subparsers(required=True, metavar="train|evaluate|sample|bench")
 
     train = commands.add_parser("train", help="train a model in a directory, or go on with what is there")
     train.set_defaults(command=_train)
     train.add_argument("directory", type=Path)
-    train.add_argument("--corpus", type=Path, help="raw posts (.jsonl or .txt): cleaned, and split by hash")
+    train.add_argument(
+        "--corpus", type=Path, nargs="+", help="raw posts (.jsonl or .txt): pooled, cleaned, and split by hash"
+    )
     for split in ("train", "valid", "test"):
-        train.add_argument(f"--{split}", type=Path, help=f"the {split} split, taken as it is")
+        train.add_argument(f"--{split}", type=Path, nargs="+", help=f"the {split} split, taken as it is")
     train.add_argument("--preset", default="lstm-kn5", help=f"one of {', '.join(preset.names())} (default: lstm-kn5)")
     train.add_argument("--tokenizer", choices=("words", "subwords"), help="instead of the preset's")
     train.add_argument("--base", type=Path, help="an artifact to go on from: one trained on other personas' posts")
@@ -197,6 +186,10 @@ def _parser() -> argparse.ArgumentParser:
     say.add_argument("--top-p", type=float)
     say.add_argument("--max-characters", type=int, default=280)
     say.add_argument("--seed", type=int, default=1)
+
+    bench = commands.add_parser("bench", help="our presets and their peers in one table, from one run")
+    bench.set_defaults(command=_bench)
+    command.add_options(bench, data=os.environ.get(VARIABLE))
     return parser
 
 

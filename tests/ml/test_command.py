@@ -228,6 +228,7 @@ def test_a_corpus_is_evaluated_and_spoken_from(counted: Path, tmp_path: Path) ->
         ("train", "new", "--preset", "lstm"),
         ("train", "new", "--corpus", "posts.csv"),
         ("train", "new", "--corpus", "posts.txt", "--preset", "gpt"),
+        ("train", "new", "--corpus", "nowhere.txt"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:

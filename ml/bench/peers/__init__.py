@@ -1,0 +1,1 @@
+"""What others would use: one file a peer, each with `measure(task) -> Row`."""

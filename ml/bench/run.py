@@ -1,0 +1,86 @@
+"""Runs a suite: each system in a process of its own, one after the other, a row when it is done."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from ml.bench.corpus import Corpus
+from ml.bench.row import Curve, Row, Task
+from ml.bench.suite import Suite, System
+from ml.bench.systems import measure
+from ml.errors import MlError
+
+
+def run(
+    suite: Suite,
+    *,
+    data: Path | None,
+    minutes: float | None = None,
+    only: Sequence[str] = (),
+    seed: int = 1,
+    begin: Callable[[System, float], None] = lambda _system, _minutes: None,
+) -> Iterator[Row]:
+    """The rows of a suite, each when its system has been measured.
+
+    data: the folder of the corpora. minutes: instead of the suite's. only: names of systems. begin: told which system
+    is measured next and with how many minutes.
+
+    Raises CorpusError for a corpus that is not there and ConfigError for a system that is not; whatever goes wrong
+    later is said in its row.
+    """
+    systems = suite.choose(only)
+    corpus = Corpus.find(suite.corpus, words=suite.words, data=data)
+    reference: Row | None = None
+    for system in systems:
+        budget = suite.minutes_of(system, minutes)
+        begin(system, budget)
+        with tempfile.TemporaryDirectory(prefix="mynah-bench-") as directory:
+            task = Task(
+                system=system.name,
+                preset=system.preset,
+                overrides=system.overrides,
+                corpus=corpus,
+                minutes=budget,
+                seed=seed,
+                sentences=suite.sentences,
+                copied_words=suite.copied_words,
+                directory=Path(directory),
+            )
+            row = _measure_apart(system.kind, task)
+        if system.name == suite.reference:
+            reference = row
+        yield row if reference is None else against(row, reference)
+
+
+def against(row: Row, reference: Row) -> Row:
+    """The row with the time to the reference's final validation perplexity, and how much sooner that is."""
+    # From the curve, not from the final score: on both sides it is read in columns, with the same small loss.
+    goal = min((perplexity for _, perplexity in reference.curve), default=None)
+    needed, reached = _first(reference.curve, goal), _first(row.curve, goal)
+    if needed is None or reached is None:
+        return row
+    return replace(row, reached_seconds=reached, speed_up=needed / reached)
+
+
+def _first(curve: Curve, goal: float | None) -> float | None:
+    """When a validation perplexity first was the goal or less."""
+    return next((seconds for seconds, perplexity in curve if goal is not None and perplexity <= goal), None)
+
+
+def _measure_apart(kind: str, task: Task) -> Row:
+    """Measure in a fresh process, so that no system finds memory, threads or imports that another left."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
+        try:
+            return process.submit(measure, kind, task).result()
+        except MlError as error:
+            return Row(system=task.system, note=f"failed: {error}", failed=True)
+        except BrokenProcessPool:
+            return Row(
+                system=task.system, note="failed: its process was ended, perhaps for want of memory", failed=True
+            )
+        except Exception as error:  # a defect in one peer should not cost the rows of an hour
+            return Row(system=task.system, note=f"failed: {type(error).__name__}: {error}", failed=True)
