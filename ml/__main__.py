@@ -144,7 +144,7 @@ def _sample(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    wait_without_spinning()
+    wait_briefly()
     return SUCCESS if command.bench(arguments) else FAILED
 
 
