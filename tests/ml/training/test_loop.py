@@ -1,7 +1,11 @@
 """The training loop: it learns, stops when it should, and goes on where it was cut as if nothing had happened."""
 
+import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +51,19 @@ def loop_of(
     corpus: Corpus = CORPUS,
     minutes: float | None = None,
     stop: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Loop:
-    return Loop(trained, corpus, recipe=recipe, epochs=None, minutes=minutes, seed=1, directory=directory, stop=stop)
+    return Loop(
+        trained,
+        corpus,
+        recipe=recipe,
+        epochs=None,
+        minutes=minutes,
+        seed=1,
+        directory=directory,
+        stop=stop,
+        clock=clock,
+    )
 
 
 def weights(trained: RecurrentNetwork) -> Mapping[str, Tensor]:
@@ -79,42 +94,88 @@ def test_a_network_learns_to_count(cell: str, tmp_path: Path) -> None:
     assert told[-1].valid_perplexity < 1.6  # one token in five is free to choose: where a post begins
 
 
+@dataclass(frozen=True)
+class Way:
+    """A way to train, all of which have to go on exactly as if they had not been cut."""
+
+    context: str = "post"
+    dtype: torch.dtype = torch.float32
+    recipe: TrainingRecipe = RECIPE
+    minutes: float | None = None
+
+    def loop(self, trained: RecurrentNetwork, directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Loop:
+        # A clock that says a tenth of a second more each time it is asked.
+        clock = partial(next, (0.1 * tick for tick in itertools.count()))
+        return loop_of(trained, directory, recipe=self.recipe, minutes=self.minutes, stop=stop, clock=clock)
+
+    def network(self) -> RecurrentNetwork:
+        return network(context=self.context, dtype=self.dtype)
+
+
+STREAM = replace(RECIPE, random_windows=True, window=6, activation=1.0, temporal=1.0)
+WAYS = {
+    "posts": Way(),
+    "a stream in random windows with penalties": Way(context="stream", recipe=STREAM),
+    "bfloat16": Way(dtype=torch.bfloat16),
+    "minutes": Way(recipe=replace(RECIPE, epochs=9), minutes=0.2),
+}
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Tensor]:
-    """The weights of a training that nothing cut."""
-    trained = network()
-    list(loop_of(trained, tmp_path_factory.mktemp("whole")).run())
-    return weights(trained)
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Mapping[str, Tensor]]:
+    """The weights of trainings that nothing cut."""
+    found = {}
+    for name, way in WAYS.items():
+        trained = way.network()
+        list(way.loop(trained, tmp_path_factory.mktemp("whole")).run())
+        found[name] = weights(trained)
+    return found
 
 
 def steps_of_a_pass() -> int:
     return len(post_batches(CORPUS.train, eos=EOS, columns=RECIPE.columns, window=RECIPE.window))
 
 
+@pytest.mark.parametrize("name", WAYS)
 @pytest.mark.parametrize(
     "step",
     [
         pytest.param(1, id="after the first step"),
         pytest.param(steps_of_a_pass() - 1, id="before the end of a pass"),
         pytest.param(steps_of_a_pass(), id="at the end of a pass, before its validation"),
-        pytest.param(steps_of_a_pass() + 3, id="in the second pass"),
+        pytest.param(2 * steps_of_a_pass() + 3, id="in a later pass"),
         pytest.param(3 * steps_of_a_pass(), id="after the last step"),
     ],
 )
-def test_a_training_cut_in_two_equals_one_that_was_not(step: int, tmp_path: Path, whole: Mapping[str, Tensor]) -> None:
-    with pytest.raises(Interrupted):
-        list(loop_of(network(), tmp_path, stop=stop_at(step)).run())
+def test_a_training_cut_in_two_equals_one_that_was_not(
+    name: str, step: int, tmp_path: Path, wholes: dict[str, Mapping[str, Tensor]]
+) -> None:
+    way = WAYS[name]
+    with suppress(Interrupted):  # some ways are over before the last of these steps
+        list(way.loop(way.network(), tmp_path, stop=stop_at(step)).run())
     torch.manual_seed(99)  # what another process would have drawn meanwhile
-    resumed = network()
-    list(loop_of(resumed, tmp_path).run())
-    assert_same(whole, weights(resumed))
+    resumed = way.network()
+    list(way.loop(resumed, tmp_path).run())
+    assert_same(wholes[name], weights(resumed))
 
 
-def test_a_training_that_is_over_is_not_trained_further(tmp_path: Path, whole: Mapping[str, Tensor]) -> None:
+def test_minutes_are_used_and_not_exceeded(tmp_path: Path) -> None:
+    way = WAYS["minutes"]
+    list(way.loop(way.network(), tmp_path).run())
+    found = checkpoint.read(tmp_path)
+    assert found is not None
+    assert way.minutes is not None
+    assert 0.9 * way.minutes * 60 < found.position.elapsed_seconds < 1.05 * way.minutes * 60
+    assert found.position.step < 9 * steps_of_a_pass()
+
+
+def test_a_training_that_is_over_is_not_trained_further(
+    tmp_path: Path, wholes: dict[str, Mapping[str, Tensor]]
+) -> None:
     list(loop_of(network(), tmp_path).run())
     again = network()
     assert list(loop_of(again, tmp_path).run()) == []
-    assert_same(whole, weights(again))
+    assert_same(wholes["posts"], weights(again))
 
 
 def test_the_plan_of_the_first_run_holds_for_the_second(tmp_path: Path) -> None:
