@@ -5,12 +5,15 @@ PYTHON ?= python3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 CORPUS ?=
 HANDLE ?=
+NAME ?=
+DATA ?=
+MINUTES ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lint fix clean
+.PHONY: help run test quick lint fix bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -33,6 +36,9 @@ lint: $(INSTALLED)  ## check style, types and architecture
 fix: $(INSTALLED)  ## repair what the linter can repair
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+bench: $(INSTALLED)  ## measure against others: make bench NAME=ptb-30 [DATA=folder] [MINUTES=1]; without NAME, which there are
+	@exec $(BIN)/python -m ml bench $(NAME) $(if $(DATA),--data "$(DATA)") $(if $(MINUTES),--minutes $(MINUTES))
 
 clean:  ## remove what was installed and cached, but no data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

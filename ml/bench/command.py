@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -74,5 +75,13 @@ def _command(arguments: argparse.Namespace) -> str:
 
 
 def _write_json(path: Path, *, name: str, facts: str, rows: Sequence[Row]) -> None:
-    content = {"benchmark": name, "machine": facts, "rows": [asdict(row) for row in rows]}
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    content = {"benchmark": name, "machine": facts, "rows": [_finite(asdict(row)) for row in rows]}
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _finite(measured: dict[str, object]) -> dict[str, object]:
+    """JSON has no infinity; what a model rules out has no finite cost."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in measured.items()
+    }

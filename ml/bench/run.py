@@ -13,6 +13,7 @@ from ml.bench.row import Curve, Row, Task
 from ml.bench.suite import Suite, System
 from ml.bench.systems import measure
 from ml.errors import MlError
+from ml.process import die_with_parent
 
 
 def run(
@@ -73,7 +74,8 @@ def _first(curve: Curve, goal: float | None) -> float | None:
 
 def _measure_apart(kind: str, task: Task) -> Row:
     """Measure in a fresh process, so that no system finds memory, threads or imports that another left."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=spawn, initializer=die_with_parent) as process:
         try:
             return process.submit(measure, kind, task).result()
         except MlError as error:

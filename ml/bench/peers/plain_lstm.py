@@ -96,12 +96,15 @@ def measure(task: Task) -> Row:
 
 
 def fit(network: PlainLstm, train: TokenArray, valid: TokenArray, *, minutes: float, eos: int) -> Training:
-    """Train until the minutes are over, validate after each pass; the best weights stay. train, valid: [T] int64."""
-    began_at = time.monotonic()
+    """Train until the minutes are over, one step at least, and validate after each pass; the best weights stay.
+
+    train, valid: [T] int64, posts closed by `eos`.
+    """
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
-    done, best = Training(), network.state_dict()
-    lowest = math.inf
-    while not _is_over(began_at, minutes):
+    done, lowest = Training(), math.inf
+    best = network.state_dict()
+    began_at = time.monotonic()
+    while not (done.tokens and _is_over(began_at, minutes)):
         _pass(network, optimizer, train, done=done, began_at=began_at, minutes=minutes, eos=eos)
         there_at = time.monotonic()  # when these weights were there: validating them came later
         perplexity = validation_perplexity(network, valid, eos=eos)
