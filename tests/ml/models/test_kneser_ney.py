@@ -11,7 +11,8 @@ from safetensors.numpy import load_file, save_file
 
 from ml.errors import ArtifactError, ConfigError, CorpusTooSmall
 from ml.language_model import TokenArray
-from ml.models.kneser_ney import FALLBACK_DISCOUNTS, KneserNey, KneserNeyState, discounts
+from ml.models.kneser_ney import FALLBACK_DISCOUNTS, KneserNey, discounts
+from ml.models.ngrams import NgramState
 from ml.text.posts import read_posts
 from ml.text.words import WordTokenizer
 
@@ -135,9 +136,7 @@ def test_a_row_is_the_same_alone_and_in_a_batch_whose_rows_are_taken_and_joined(
         _, alone = model.step(np.array([EOS]), model.initial_state(1))
         log_probs, _ = model.step(np.array([token]), alone)
         np.testing.assert_array_equal(log_probs[0], together[row])
-    swapped = KneserNeyState.join(
-        [state.take(np.array([2, 2])), state.take(np.array([0])), state.take(np.array([], int))]
-    )
+    swapped = NgramState.join([state.take(np.array([2, 2])), state.take(np.array([0])), state.take(np.array([], int))])
     np.testing.assert_array_equal(swapped.grams, state.grams[[2, 2, 0]])
 
 
