@@ -12,6 +12,7 @@ from typing import Any, Final
 from ml.errors import ArtifactError
 from ml.language_model import LanguageModel, StoredModel
 from ml.models.kneser_ney import KneserNey
+from ml.models.maximum_likelihood import MaximumLikelihood
 from ml.models.mixture import Mixture
 from ml.models.recurrent_stepper import RecurrentLanguageModel
 from ml.text.tokenizer import Tokenizer
@@ -23,6 +24,7 @@ ADVICE: Final = "Train this model again, or fetch its folder once more."
 
 
 FAMILIES: Final[dict[str, type[StoredModel]]] = {
+    "maximum-likelihood": MaximumLikelihood,
     "kneser-ney": KneserNey,
     "recurrent": RecurrentLanguageModel,
     "mixture": Mixture,

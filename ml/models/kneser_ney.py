@@ -148,7 +148,7 @@ class KneserNey:
             _check_unigrams(unigrams, eos=eos)
             levels: list[_Level] = []
             n_contexts = len(unigrams)
-            for k in range(2, int(metadata["order"]) + 1):
+            for k in range(2, ngrams.order_of(metadata, arrays, tables_a_level=3) + 1):
                 keys, discounted, backoff = (arrays[f"{name}.{k}"] for name in ("keys", "discounted", "backoff"))
                 _check_level(keys, discounted, backoff=backoff, n_contexts=n_contexts, vocabulary_size=len(unigrams))
                 level = Ngrams.of(keys, n_contexts=n_contexts, vocabulary_size=len(unigrams))

@@ -4,7 +4,7 @@ A post is a sentence. Its first word is read after one `<eos>`, which stands for
 reaches further back.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -164,6 +164,14 @@ def read_tables(path: Path, *, wanted_format: str) -> tuple[dict[str, str], dict
             f"{path} has format {metadata.get('format')!r}; this version reads format {wanted_format!r}."
         )
     return metadata, arrays
+
+
+def order_of(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], *, tables_a_level: int) -> int:
+    """n, as the header says. Raises KeyError, and ValueError where the file holds tables of another n."""
+    order = int(metadata["order"])
+    if len(arrays) != 1 + tables_a_level * (order - 1):
+        raise ValueError(f"{len(arrays)} tables are not those of order {order}")
+    return order
 
 
 def check_keys(keys: NDArray[Any], *, n_contexts: int, vocabulary_size: int) -> None:
