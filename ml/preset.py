@@ -25,9 +25,20 @@ class TextRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class KneserNeyRecipe:
-    """An n-gram model. order: n."""
+    """A smoothed n-gram model. order: n."""
 
     family: ClassVar[str] = "kneser-ney"
+    order: int
+
+    def __post_init__(self) -> None:
+        _check(1 <= self.order <= 12, "model.order", self.order, "1 to 12")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaximumLikelihoodRecipe:
+    """An n-gram model without smoothing. order: n."""
+
+    family: ClassVar[str] = "maximum-likelihood"
     order: int
 
     def __post_init__(self) -> None:
@@ -115,7 +126,7 @@ class Preset:
     name: str
     description: str
     text: TextRecipe
-    model: KneserNeyRecipe | RecurrentRecipe
+    model: KneserNeyRecipe | MaximumLikelihoodRecipe | RecurrentRecipe
     training: TrainingRecipe | None
     dropout: DropoutRecipe
     ngram: KneserNeyRecipe | None = None
@@ -137,8 +148,10 @@ class _Dataclass(Protocol):
 Recipe = TypeVar("Recipe", bound=_Dataclass)
 
 
-ModelRecipe: TypeAlias = KneserNeyRecipe | RecurrentRecipe
-MODELS: dict[str, type[ModelRecipe]] = {kind.family: kind for kind in (KneserNeyRecipe, RecurrentRecipe)}
+ModelRecipe: TypeAlias = KneserNeyRecipe | MaximumLikelihoodRecipe | RecurrentRecipe
+MODELS: dict[str, type[ModelRecipe]] = {
+    kind.family: kind for kind in (KneserNeyRecipe, MaximumLikelihoodRecipe, RecurrentRecipe)
+}
 
 
 def names() -> list[str]:

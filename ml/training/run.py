@@ -20,8 +20,9 @@ from ml.errors import ConfigError, CorpusTooSmall
 from ml.evaluation import evaluate
 from ml.language_model import LanguageModel, StoredModel, TokenArray
 from ml.models.kneser_ney import KneserNey
+from ml.models.maximum_likelihood import MaximumLikelihood
 from ml.models.mixture import Mixture
-from ml.preset import KneserNeyRecipe, Preset
+from ml.preset import KneserNeyRecipe, MaximumLikelihoodRecipe, Preset, RecurrentRecipe
 from ml.text.cleaning import clean, is_repost
 from ml.text.posts import read_posts
 from ml.text.splits import Splits, split_posts
@@ -142,7 +143,7 @@ def _train(
     train = tokenizer.encode_posts(splits.train)
     valid = tokenizer.encode_posts(splits.valid)
     started = _started(splits, tokens={"train": len(train), "valid": len(valid)}, tokenizer=tokenizer)
-    if isinstance(recipe.model, KneserNeyRecipe):
+    if not isinstance(recipe.model, RecurrentRecipe):
         counted = _count(recipe.model, train, tokenizer)
         yield started(counted.parameters)
         yield counted
@@ -182,8 +183,11 @@ def _train(
         yield Mixture.fit({"recurrent": recurrent, "kneser-ney": _count(recipe.ngram, train, tokenizer)}, valid)
 
 
-def _count(recipe: KneserNeyRecipe, train: TokenArray, tokenizer: Tokenizer) -> KneserNey:
-    return KneserNey.fit(train, order=recipe.order, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos)
+def _count(
+    recipe: KneserNeyRecipe | MaximumLikelihoodRecipe, train: TokenArray, tokenizer: Tokenizer
+) -> KneserNey | MaximumLikelihood:
+    family = KneserNey if isinstance(recipe, KneserNeyRecipe) else MaximumLikelihood
+    return family.fit(train, order=recipe.order, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos)
 
 
 def _started(splits: Splits, *, tokens: dict[str, int], tokenizer: Tokenizer) -> Callable[[int], events.Started]:

@@ -4,11 +4,11 @@ import pytest
 
 from ml import preset
 from ml.errors import ConfigError
-from ml.preset import KneserNeyRecipe, RecurrentRecipe
+from ml.preset import RecurrentRecipe
 
 
 def test_the_presets_are_these() -> None:
-    assert preset.names() == ["elman", "kneser-ney", "lstm", "lstm-kn5"]
+    assert preset.names() == ["bigram", "elman", "kneser-ney", "lstm", "lstm-kn5", "unigram"]
 
 
 @pytest.mark.parametrize("name", preset.names())
@@ -16,7 +16,7 @@ def test_every_preset_loads_and_describes_itself(name: str) -> None:
     loaded = preset.load(name)
     assert loaded.name == name
     assert loaded.description
-    assert (loaded.training is None) == isinstance(loaded.model, KneserNeyRecipe)
+    assert (loaded.training is None) == (not isinstance(loaded.model, RecurrentRecipe))
 
 
 def test_an_override_replaces_one_value() -> None:
@@ -56,11 +56,12 @@ def test_an_override_that_makes_no_sense_is_refused_by_name(overrides: dict[str,
 
 @pytest.mark.parametrize("name", ["", "gpt", "../presets/lstm", "lstm.toml"])
 def test_an_unknown_preset_names_those_there_are(name: str) -> None:
-    with pytest.raises(ConfigError, match="elman, kneser-ney, lstm"):
+    with pytest.raises(ConfigError, match="bigram, elman, kneser-ney, lstm, lstm-kn5, unigram"):
         preset.load(name)
 
 
+@pytest.mark.parametrize("name", ["bigram", "kneser-ney"])
 @pytest.mark.parametrize("order", [0, 13])
-def test_an_order_that_no_one_can_count_is_refused(order: int) -> None:
+def test_an_order_that_no_one_can_count_is_refused(name: str, order: int) -> None:
     with pytest.raises(ConfigError, match=r"model\.order"):
-        preset.load("kneser-ney", {"model.order": order})
+        preset.load(name, {"model.order": order})
