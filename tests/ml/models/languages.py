@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.language_model import LanguageModel, TokenArray
+from ml.models.recurrent_stepper import RecurrentLanguageModel
 
 EOS, V = 0, 30
 
@@ -43,3 +44,19 @@ def read_one_by_one(model: LanguageModel, tokens: TokenArray) -> NDArray[np.floa
         rows.append(log_probs[0])
         previous = token
     return np.array(rows)
+
+
+def recurrent_model(seed: int = 0, *, context: str = "post", hidden_size: int = 7) -> RecurrentLanguageModel:
+    """An LSTM that was never trained: its distributions differ from place to place, and that is enough."""
+    noise = np.random.default_rng(seed)
+    E, H = 5, hidden_size
+    shapes = {
+        "embedding": (V, E),
+        "output_bias": (V,),
+        "projection": (E, H),
+        "cells.0.input": (4 * H, E),
+        "cells.0.recurrent": (4 * H, H),
+        "cells.0.bias": (4 * H,),
+    }
+    arrays = {name: noise.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return RecurrentLanguageModel(arrays, cell="lstm", eos=EOS, context=context)
