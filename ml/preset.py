@@ -12,6 +12,7 @@ from ml.errors import ConfigError
 CELLS = ("elman", "elman-tanh", "elman-relu", "gru", "lstm", "sru", "qrnn", "mingru")
 CELLS_WITHOUT_MATRIX = ("sru", "qrnn", "mingru")
 CONTEXTS = ("post", "stream")
+CACHES = ("unigram",)
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -120,8 +121,20 @@ class TrainingRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CacheRecipe:
+    """What was said lately becomes likelier. kind: "unigram" counts the last words. Fitted on the validation posts."""
+
+    kind: str
+
+    def __post_init__(self) -> None:
+        _check(self.kind in CACHES, "cache.kind", self.kind, " or ".join(CACHES))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A recipe. training is None for models that need no gradient steps; ngram is mixed into a recurrent model."""
+    """A recipe. training is None for models that need no gradient steps; ngram is mixed into a recurrent model; cache
+    goes around all.
+    """
 
     name: str
     description: str
@@ -130,15 +143,11 @@ class Preset:
     training: TrainingRecipe | None
     dropout: DropoutRecipe
     ngram: KneserNeyRecipe | None = None
+    cache: CacheRecipe | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.model, RecurrentRecipe) and self.model.cell in CELLS_WITHOUT_MATRIX:
             _check(self.dropout.weight == 0, "dropout.weight", self.dropout.weight, "0 for a cell without a matrix")
-
-    @property
-    def family(self) -> str:
-        """Which kind of model comes of it, as an artifact names it."""
-        return self.model.family if self.ngram is None else "mixture"
 
 
 class _Dataclass(Protocol):
@@ -171,6 +180,8 @@ def load(name: str, overrides: Mapping[str, object] | None = None) -> Preset:
         sections |= {"dropout": DropoutRecipe, "training": TrainingRecipe}
     if "ngram" in data:
         sections["ngram"] = KneserNeyRecipe
+    if "cache" in data:
+        sections["cache"] = CacheRecipe
     for key, value in (overrides or {}).items():
         section, _, field = key.partition(".")
         if section not in sections or field not in {known.name for known in fields(sections[section])}:
@@ -184,6 +195,7 @@ def load(name: str, overrides: Mapping[str, object] | None = None) -> Preset:
         dropout=_read(DropoutRecipe, data.get("dropout", {}), "dropout"),
         training=_read(TrainingRecipe, data["training"], "training") if "training" in sections else None,
         ngram=_read(KneserNeyRecipe, data["ngram"], "ngram") if "ngram" in sections else None,
+        cache=_read(CacheRecipe, data["cache"], "cache") if "cache" in sections else None,
     )
 
 

@@ -23,7 +23,7 @@ def check_name(name: str) -> None:
 def save_component(model: StoredModel, directory: Path, name: str) -> dict[str, str]:
     """Write a model into the folder `name`; returns what `load_component` has to know."""
     model.save(directory / name)
-    return {"name": name, "family": _family_of(model)}
+    return {"name": name, "family": family_of(model)}
 
 
 def load_component(directory: Path, described: dict[str, Any]) -> StoredModel:
@@ -55,7 +55,8 @@ def described_model(path: Path, *, wanted_format: int) -> Iterator[dict[str, Any
         raise ArtifactError(f"{path} holds no model: {error}.") from error
 
 
-def _family_of(model: StoredModel) -> str:
+def family_of(model: StoredModel) -> str:
+    """The name by which files call the kind of this model."""
     from ml.models.families import FAMILIES  # noqa: PLC0415
 
     return next(family for family, kind in FAMILIES.items() if type(model) is kind)

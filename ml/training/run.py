@@ -19,9 +19,11 @@ from ml.artifact import Artifact
 from ml.errors import ConfigError, CorpusTooSmall
 from ml.evaluation import evaluate
 from ml.language_model import LanguageModel, StoredModel, TokenArray
+from ml.models.components import family_of
 from ml.models.kneser_ney import KneserNey
 from ml.models.maximum_likelihood import MaximumLikelihood
 from ml.models.mixture import Mixture
+from ml.models.unigram_cache import UnigramCache
 from ml.preset import KneserNeyRecipe, MaximumLikelihoodRecipe, Preset, RecurrentRecipe
 from ml.text.cleaning import clean, is_repost
 from ml.text.posts import read_posts
@@ -92,7 +94,7 @@ def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterato
         raise AssertionError("a training ends with a model")
     artifact.save(
         directory / ARTIFACT,
-        family=recipe.family,
+        family=family_of(model),
         model=model,
         tokenizer=tokenizer,
         config=_config(recipe, request),
@@ -146,7 +148,7 @@ def _train(
     if not isinstance(recipe.model, RecurrentRecipe):
         counted = _count(recipe.model, train, tokenizer)
         yield started(counted.parameters)
-        yield counted
+        yield _cached(recipe, counted, valid, tokenizer)
         return
     # Imported here: torch takes a second and more to import, and the n-gram models do without.
     from ml.models.recurrent import RecurrentNetwork  # noqa: PLC0415
@@ -177,10 +179,10 @@ def _train(
     recurrent = RecurrentLanguageModel(
         network.arrays(), cell=recipe.model.cell, eos=tokenizer.eos, context=recipe.model.context
     )
-    if recipe.ngram is None:
-        yield recurrent
-    else:
-        yield Mixture.fit({"recurrent": recurrent, "kneser-ney": _count(recipe.ngram, train, tokenizer)}, valid)
+    model: StoredModel = recurrent
+    if recipe.ngram is not None:
+        model = Mixture.fit({"recurrent": recurrent, "kneser-ney": _count(recipe.ngram, train, tokenizer)}, valid)
+    yield _cached(recipe, model, valid, tokenizer)
 
 
 def _count(
@@ -188,6 +190,10 @@ def _count(
 ) -> KneserNey | MaximumLikelihood:
     family = KneserNey if isinstance(recipe, KneserNeyRecipe) else MaximumLikelihood
     return family.fit(train, order=recipe.order, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos)
+
+
+def _cached(recipe: Preset, model: StoredModel, valid: TokenArray, tokenizer: Tokenizer) -> StoredModel:
+    return model if recipe.cache is None else UnigramCache.fit(model, valid, eos=tokenizer.eos)
 
 
 def _started(splits: Splits, *, tokens: dict[str, int], tokenizer: Tokenizer) -> Callable[[int], events.Started]:

@@ -164,6 +164,16 @@ def test_too_few_posts_fail_with_their_type(posts: list[str], reason: str, tmp_p
     assert "Add more posts" in failed.detail
 
 
+def test_a_model_inside_a_cache_is_kept_scored_and_spoken_from(tmp_path: Path, small_corpus: list[str]) -> None:
+    done = ml("train", prepare(tmp_path, small_corpus, request=request_of("kneser-ney-cache")))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((tmp_path / "artifact" / "config.json").read_text())["family"] == "unigram-cache"
+    said = ml("sample", tmp_path / "artifact", "-n", 3)
+    assert (said.returncode, said.stderr) == (0, "")
+    (tmp_path / "artifact" / "model" / "kneser_ney.safetensors").unlink()
+    assert "lacks model/kneser_ney.safetensors" in ml("sample", tmp_path / "artifact").stderr
+
+
 @pytest.mark.parametrize("preset_name", ["unigram", "bigram"])
 def test_what_a_model_rules_out_costs_it_infinitely_much(
     preset_name: str, tmp_path: Path, small_corpus: list[str]

@@ -8,7 +8,7 @@ from ml.preset import RecurrentRecipe
 
 
 def test_the_presets_are_these() -> None:
-    assert preset.names() == ["bigram", "elman", "kneser-ney", "lstm", "lstm-kn5", "unigram"]
+    assert preset.names() == ["bigram", "elman", "kneser-ney", "kneser-ney-cache", "lstm", "lstm-kn5", "unigram"]
 
 
 @pytest.mark.parametrize("name", preset.names())
@@ -54,9 +54,16 @@ def test_an_override_that_makes_no_sense_is_refused_by_name(overrides: dict[str,
     assert named in str(refused.value)
 
 
+def test_a_cache_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"cache\.kind is 'paper'; it has to be unigram"):
+        preset.load("kneser-ney-cache", {"cache.kind": "paper"})
+    with pytest.raises(ConfigError, match=r"no 'cache\.kind' to override"):
+        preset.load("kneser-ney", {"cache.kind": "unigram"})
+
+
 @pytest.mark.parametrize("name", ["", "gpt", "../presets/lstm", "lstm.toml"])
 def test_an_unknown_preset_names_those_there_are(name: str) -> None:
-    with pytest.raises(ConfigError, match="bigram, elman, kneser-ney, lstm, lstm-kn5, unigram"):
+    with pytest.raises(ConfigError, match="bigram, elman, kneser-ney, kneser-ney-cache, lstm, lstm-kn5, unigram"):
         preset.load(name)
 
 
