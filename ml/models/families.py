@@ -3,6 +3,7 @@
 from typing import Final
 
 from ml.language_model import StoredModel
+from ml.models.continuous_cache import ContinuousCache
 from ml.models.kneser_ney import KneserNey
 from ml.models.maximum_likelihood import MaximumLikelihood
 from ml.models.mixture import Mixture
@@ -15,4 +16,5 @@ FAMILIES: Final[dict[str, type[StoredModel]]] = {
     "recurrent": RecurrentLanguageModel,
     "mixture": Mixture,
     "unigram-cache": UnigramCache,
+    "continuous-cache": ContinuousCache,
 }

@@ -24,14 +24,12 @@ from numpy.typing import NDArray
 
 from ml.errors import CorpusTooSmall
 from ml.language_model import FloatArray, State, StoredModel, TokenArray
+from ml.models.caching import NOTHING, best_share, check_cache, log, mix_in, mixed_score
 from ml.models.components import described_model, load_component, save_component
-from ml.models.mixture import best_weights
 
 FILE_NAME: Final = "unigram_cache.json"
 FORMAT: Final = 1
 LENGTHS: Final = (50, 100, 150, 200, 300, 500, 1000, 2000)
-_LONGEST: Final = 100_000
-_NOTHING: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class UnigramCacheState:
     def join(cls, states: Sequence[Self]) -> Self:
         width = max(state.recent.shape[1] for state in states)
         recent = [
-            np.pad(state.recent, ((0, 0), (width - state.recent.shape[1], 0)), constant_values=_NOTHING)
+            np.pad(state.recent, ((0, 0), (width - state.recent.shape[1], 0)), constant_values=NOTHING)
             for state in states
         ]
         inside = type(states[0].model).join([state.model for state in states])
@@ -60,10 +58,7 @@ class UnigramCache:
 
     def __init__(self, model: StoredModel, *, weight: float, length: int, eos: int) -> None:
         """weight: λ; length: N. Raises ValueError."""
-        if not 0 <= weight <= 1:
-            raise ValueError(f"the weight of the cache is {weight}, which is no share")
-        if not 1 <= length <= _LONGEST:
-            raise ValueError(f"the length of the cache is {length}; it has to be 1 to {_LONGEST}")
+        check_cache(weight=weight, length=length)
         if not 0 <= eos < model.vocabulary_size:
             raise ValueError(f"<eos> is {eos} in a vocabulary of {model.vocabulary_size}")
         self._model = model
@@ -79,11 +74,8 @@ class UnigramCache:
         log_probs = model.score(tokens)
         found = []
         for length in LENGTHS:
-            # The equation is (1 - λ) times its value at λ = 0 plus λ times its value at λ = 1.
-            ends = np.stack([log_probs, _mixed(log_probs, *_recently(tokens, length=length, eos=eos), weight=1)])
-            weight = float(best_weights(ends)[1])
-            total = np.logaddexp(ends[0] + _log(1 - weight), ends[1] + _log(weight)).sum(dtype=np.float64)
-            found.append((float(total), weight, length))
+            likelihood, weight = best_share(log_probs, *_recently(tokens, length=length, eos=eos))
+            found.append((likelihood, weight, length))
         _, weight, length = max(found)
         return cls(model, weight=weight, length=length, eos=eos)
 
@@ -103,18 +95,15 @@ class UnigramCache:
         """Read one token a row: [B] int64 → log-probabilities [B, V] float32 of the next, and the state after it."""
         log_probs, after = self._model.step(tokens, state.model)
         recent = self._remember(tokens, state.recent)
-        rows, columns = np.nonzero(recent != _NOTHING)
-        filled = np.bincount(rows, minlength=len(tokens)) / self.length
-        mixed: FloatArray = log_probs + _log(1 - self.weight * filled).astype(np.float32)[:, np.newaxis]
-        places, counts = np.unique(rows * self.vocabulary_size + recent[rows, columns], return_counts=True)
-        cached = _log(self.weight * counts / self.length)
-        mixed.ravel()[places] = np.logaddexp(mixed.ravel()[places], cached)
-        return mixed, UnigramCacheState(after, recent)
+        rows, columns = np.nonzero(recent != NOTHING)
+        share = self.weight * (np.bincount(rows, minlength=len(tokens)) / self.length)  # [B] λ n/N
+        each = np.full(len(rows), self.weight / self.length)
+        return mix_in(log_probs, rows, recent[rows, columns], each, share=share), UnigramCacheState(after, recent)
 
     def score(self, tokens: TokenArray) -> FloatArray:
         """Log-probability of each token of one stream of posts: [T] int64 → [T] float32."""
-        recently = _recently(tokens, length=self.length, eos=self._eos)
-        return _mixed(self._model.score(tokens), *recently, weight=self.weight)
+        cached, filled = _recently(tokens, length=self.length, eos=self._eos)
+        return mixed_score(self._model.score(tokens), cached, filled, weight=self.weight)
 
     def save(self, directory: Path) -> None:
         """Write `unigram_cache.json`, and the model inside into the folder `model`."""
@@ -144,16 +133,16 @@ class UnigramCache:
         B = len(tokens)
         longer = np.concatenate([recent, tokens[:, np.newaxis]], axis=1)
         ended = tokens == self._eos
-        longer[ended] = np.concatenate([np.full((B, 1), _NOTHING), recent], axis=1)[ended]
+        longer[ended] = np.concatenate([np.full((B, 1), NOTHING), recent], axis=1)[ended]
         # No wider than the row that has said most.
         first = max(0, longer.shape[1] - self.length)
-        said = np.flatnonzero((longer[:, first:] != _NOTHING).any(axis=0))
+        said = np.flatnonzero((longer[:, first:] != NOTHING).any(axis=0))
         kept: TokenArray = longer[:, first + said[0] :] if len(said) else longer[:, :0]
         return kept
 
 
 def _recently(tokens: TokenArray, *, length: int, eos: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """c(w)/N of each token before it is read, and n/N: two arrays [T], without a loop over tokens.
+    """log c(w)/n of each token before it is read, and n/N: two arrays [T], without a loop over tokens.
 
     The places at which a word stands are neighbours once they are sorted by word, then place: how often it stands
     between two places is the distance of two searches.
@@ -165,18 +154,5 @@ def _recently(tokens: TokenArray, *, length: int, eos: int) -> tuple[NDArray[np.
     standing = np.sort(words * stride + np.arange(len(words)))
     until = np.searchsorted(standing, tokens * stride + before)
     counts = until - np.searchsorted(standing, tokens * stride + np.maximum(before - length, 0))
-    return counts / length, np.minimum(before, length) / length
-
-
-def _mixed(
-    log_probs: FloatArray, cached: NDArray[np.float64], filled: NDArray[np.float64], *, weight: float
-) -> FloatArray:
-    """The equation at each token: cached is c(w)/N, filled n/N, weight λ."""
-    mixed: FloatArray = np.logaddexp(log_probs + _log(1 - weight * filled), _log(weight * cached)).astype(np.float32)
-    return mixed
-
-
-def _log(x: float | NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(divide="ignore"):  # log 0 is -inf: nothing is added
-        logarithm: NDArray[np.float64] = np.log(x)
-    return logarithm
+    said_lately = np.minimum(before, length)
+    return log(counts / np.maximum(said_lately, 1)), said_lately / length

@@ -96,8 +96,8 @@ def test_a_text_that_never_repeats_itself_gets_no_cache() -> None:
     held_out = np.array([*range(1, V), EOS])
     flat = KneserNey.fit(held_out, order=1, vocabulary_size=V, eos=EOS)
     fitted = UnigramCache.fit(flat, held_out, eos=EOS)
-    assert fitted.weight == pytest.approx(0, abs=1e-6)
-    np.testing.assert_allclose(fitted.score(held_out), flat.score(held_out), atol=1e-5)
+    assert fitted.weight == pytest.approx(0, abs=1e-4)
+    np.testing.assert_allclose(fitted.score(held_out), flat.score(held_out), atol=1e-4)
 
 
 def test_a_cache_cannot_be_fitted_on_nothing() -> None:
