@@ -86,6 +86,8 @@ def _prepare(arguments: argparse.Namespace) -> None:
         overrides["text.tokenizer"] = arguments.tokenizer
         if arguments.tokenizer == "words":
             overrides["text.vocabulary_size"] = ALL_WORDS
+    if arguments.cache is not None:
+        overrides["cache.kind"] = arguments.cache
     request = run.Request(
         preset=arguments.preset,
         seed=arguments.seed,
@@ -170,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         train.add_argument(f"--{split}", type=Path, help=f"the {split} split, taken as it is")
     train.add_argument("--preset", default="lstm-kn5", help=f"one of {', '.join(preset.names())} (default: lstm-kn5)")
     train.add_argument("--tokenizer", choices=("words", "subwords"), help="instead of the preset's")
+    train.add_argument("--cache", choices=preset.CACHES, help="what was said lately becomes likelier")
     budget = train.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="budget of the clock")
     budget.add_argument("--epochs", type=int, help="passes over the posts")

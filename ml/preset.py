@@ -12,7 +12,7 @@ from ml.errors import ConfigError
 CELLS = ("elman", "elman-tanh", "elman-relu", "gru", "lstm", "sru", "qrnn", "mingru")
 CELLS_WITHOUT_MATRIX = ("sru", "qrnn", "mingru")
 CONTEXTS = ("post", "stream")
-CACHES = ("unigram",)
+CACHES = ("unigram", "continuous")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -122,7 +122,10 @@ class TrainingRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class CacheRecipe:
-    """What was said lately becomes likelier. kind: "unigram" counts the last words. Fitted on the validation posts."""
+    """What was said lately becomes likelier, by how much is fitted on the validation posts.
+
+    kind: "unigram" counts the last words, around any model; "continuous" compares the states of a recurrent one.
+    """
 
     kind: str
 
@@ -133,7 +136,7 @@ class CacheRecipe:
 @dataclass(frozen=True, kw_only=True)
 class Preset:
     """A recipe. training is None for models that need no gradient steps; ngram is mixed into a recurrent model; cache
-    goes around all.
+    goes around all, but a continuous one around the recurrent model alone.
     """
 
     name: str
@@ -148,6 +151,10 @@ class Preset:
     def __post_init__(self) -> None:
         if isinstance(self.model, RecurrentRecipe) and self.model.cell in CELLS_WITHOUT_MATRIX:
             _check(self.dropout.weight == 0, "dropout.weight", self.dropout.weight, "0 for a cell without a matrix")
+        if self.cache is not None and not isinstance(self.model, RecurrentRecipe):
+            _check(
+                self.cache.kind == "unigram", "cache.kind", self.cache.kind, "unigram for a model that has no states"
+            )
 
 
 class _Dataclass(Protocol):
@@ -175,13 +182,11 @@ def load(name: str, overrides: Mapping[str, object] | None = None) -> Preset:
         raise ConfigError(f"There is no preset {name!r}; there are {', '.join(names())}.")
     data: dict[str, Any] = tomllib.loads((files("ml") / "presets" / f"{name}.toml").read_text())
     kind = MODELS[data["model"].pop("family")]
-    sections: dict[str, type[_Dataclass]] = {"text": TextRecipe, "model": kind}
+    sections: dict[str, type[_Dataclass]] = {"text": TextRecipe, "model": kind, "cache": CacheRecipe}
     if kind is RecurrentRecipe:
         sections |= {"dropout": DropoutRecipe, "training": TrainingRecipe}
     if "ngram" in data:
         sections["ngram"] = KneserNeyRecipe
-    if "cache" in data:
-        sections["cache"] = CacheRecipe
     for key, value in (overrides or {}).items():
         section, _, field = key.partition(".")
         if section not in sections or field not in {known.name for known in fields(sections[section])}:
@@ -195,7 +200,7 @@ def load(name: str, overrides: Mapping[str, object] | None = None) -> Preset:
         dropout=_read(DropoutRecipe, data.get("dropout", {}), "dropout"),
         training=_read(TrainingRecipe, data["training"], "training") if "training" in sections else None,
         ngram=_read(KneserNeyRecipe, data["ngram"], "ngram") if "ngram" in sections else None,
-        cache=_read(CacheRecipe, data["cache"], "cache") if "cache" in sections else None,
+        cache=_read(CacheRecipe, data["cache"], "cache") if "cache" in data else None,
     )
 
 

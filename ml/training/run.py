@@ -20,9 +20,11 @@ from ml.errors import ConfigError, CorpusTooSmall
 from ml.evaluation import evaluate
 from ml.language_model import LanguageModel, StoredModel, TokenArray
 from ml.models.components import family_of
+from ml.models.continuous_cache import ContinuousCache
 from ml.models.kneser_ney import KneserNey
 from ml.models.maximum_likelihood import MaximumLikelihood
 from ml.models.mixture import Mixture
+from ml.models.recurrent_stepper import RecurrentLanguageModel
 from ml.models.unigram_cache import UnigramCache
 from ml.preset import KneserNeyRecipe, MaximumLikelihoodRecipe, Preset, RecurrentRecipe
 from ml.text.cleaning import clean, is_repost
@@ -148,11 +150,10 @@ def _train(
     if not isinstance(recipe.model, RecurrentRecipe):
         counted = _count(recipe.model, train, tokenizer)
         yield started(counted.parameters)
-        yield _cached(recipe, counted, valid, tokenizer)
+        yield _completed(recipe, counted, train=train, valid=valid, tokenizer=tokenizer)
         return
     # Imported here: torch takes a second and more to import, and the n-gram models do without.
     from ml.models.recurrent import RecurrentNetwork  # noqa: PLC0415
-    from ml.models.recurrent_stepper import RecurrentLanguageModel  # noqa: PLC0415
     from ml.training.loop import Corpus, Loop, seed_all  # noqa: PLC0415
     from ml.training.precision import compute_dtype  # noqa: PLC0415
 
@@ -179,10 +180,7 @@ def _train(
     recurrent = RecurrentLanguageModel(
         network.arrays(), cell=recipe.model.cell, eos=tokenizer.eos, context=recipe.model.context
     )
-    model: StoredModel = recurrent
-    if recipe.ngram is not None:
-        model = Mixture.fit({"recurrent": recurrent, "kneser-ney": _count(recipe.ngram, train, tokenizer)}, valid)
-    yield _cached(recipe, model, valid, tokenizer)
+    yield _completed(recipe, recurrent, train=train, valid=valid, tokenizer=tokenizer)
 
 
 def _count(
@@ -192,8 +190,18 @@ def _count(
     return family.fit(train, order=recipe.order, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos)
 
 
-def _cached(recipe: Preset, model: StoredModel, valid: TokenArray, tokenizer: Tokenizer) -> StoredModel:
-    return model if recipe.cache is None else UnigramCache.fit(model, valid, eos=tokenizer.eos)
+def _completed(
+    recipe: Preset, model: StoredModel, *, train: TokenArray, valid: TokenArray, tokenizer: Tokenizer
+) -> StoredModel:
+    """What was trained or counted, with what the recipe puts beside and around it, fitted on the validation posts."""
+    cache = None if recipe.cache is None else recipe.cache.kind
+    if cache == "continuous" and isinstance(model, RecurrentLanguageModel):
+        model = ContinuousCache.fit(model, valid)
+    if recipe.ngram is not None:
+        model = Mixture.fit({"recurrent": model, "kneser-ney": _count(recipe.ngram, train, tokenizer)}, valid)
+    if cache == "unigram":
+        model = UnigramCache.fit(model, valid, eos=tokenizer.eos)
+    return model
 
 
 def _started(splits: Splits, *, tokens: dict[str, int], tokenizer: Tokenizer) -> Callable[[int], events.Started]:

@@ -165,13 +165,35 @@ def test_too_few_posts_fail_with_their_type(posts: list[str], reason: str, tmp_p
 
 
 def test_a_model_inside_a_cache_is_kept_scored_and_spoken_from(tmp_path: Path, small_corpus: list[str]) -> None:
-    done = ml("train", prepare(tmp_path, small_corpus, request=request_of("kneser-ney-cache")))
+    (tmp_path / "posts.jsonl").write_text("".join(json.dumps({"text": post}) + "\n" for post in small_corpus))
+    options = ("--corpus", tmp_path / "posts.jsonl", "--preset", "kneser-ney", "--cache", "unigram")
+    done = ml("train", tmp_path / "training", *options)
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads((tmp_path / "artifact" / "config.json").read_text())["family"] == "unigram-cache"
-    said = ml("sample", tmp_path / "artifact", "-n", 3)
+    artifact_folder = tmp_path / "training" / "artifact"
+    assert json.loads((artifact_folder / "config.json").read_text())["family"] == "unigram-cache"
+    said = ml("sample", artifact_folder, "-n", 3)
     assert (said.returncode, said.stderr) == (0, "")
-    (tmp_path / "artifact" / "model" / "kneser_ney.safetensors").unlink()
-    assert "lacks model/kneser_ney.safetensors" in ml("sample", tmp_path / "artifact").stderr
+    (artifact_folder / "model" / "kneser_ney.safetensors").unlink()
+    assert "lacks model/kneser_ney.safetensors" in ml("sample", artifact_folder).stderr
+
+
+@pytest.mark.parametrize(
+    ("cache", "family", "lies_at"),
+    [
+        ("unigram", "unigram-cache", "model/mixture.json"),
+        ("continuous", "mixture", "recurrent/continuous_cache.json"),
+    ],
+)
+def test_a_recurrent_preset_is_given_a_cache(
+    cache: str, family: str, lies_at: str, tmp_path: Path, small_corpus: list[str]
+) -> None:
+    """The unigram cache goes around the mixture, the continuous one around the network in it."""
+    request = run.Request(preset="lstm-kn5", seed=1, epochs=1, overrides={**TINY, "cache.kind": cache})
+    assert ml("train", prepare(tmp_path, small_corpus, request=request)).returncode == 0
+    config = json.loads((tmp_path / "artifact" / "config.json").read_text())
+    assert config["family"] == family
+    assert lies_at in config["sha256"]
+    assert ml("sample", tmp_path / "artifact", "-n", 2).returncode == 0
 
 
 @pytest.mark.parametrize("preset_name", ["unigram", "bigram"])

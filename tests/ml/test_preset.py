@@ -1,10 +1,12 @@
 """Recipes as data: every one loads, and what makes no sense is named."""
 
+from dataclasses import replace
+
 import pytest
 
 from ml import preset
 from ml.errors import ConfigError
-from ml.preset import RecurrentRecipe
+from ml.preset import CacheRecipe, RecurrentRecipe
 
 
 def test_the_presets_are_these() -> None:
@@ -54,11 +56,18 @@ def test_an_override_that_makes_no_sense_is_refused_by_name(overrides: dict[str,
     assert named in str(refused.value)
 
 
-def test_a_cache_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"cache\.kind is 'paper'; it has to be unigram"):
+def test_any_preset_can_be_given_a_cache() -> None:
+    assert preset.load("lstm").cache is None
+    assert preset.load("lstm", {"cache.kind": "continuous"}).cache == CacheRecipe(kind="continuous")
+    given = replace(preset.load("kneser-ney", {"cache.kind": "unigram"}), name="kneser-ney-cache", description="")
+    assert given == replace(preset.load("kneser-ney-cache"), description="")
+
+
+def test_a_cache_that_does_not_exist_or_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"cache\.kind is 'paper'; it has to be unigram or continuous"):
         preset.load("kneser-ney-cache", {"cache.kind": "paper"})
-    with pytest.raises(ConfigError, match=r"no 'cache\.kind' to override"):
-        preset.load("kneser-ney", {"cache.kind": "unigram"})
+    with pytest.raises(ConfigError, match="unigram for a model that has no states"):
+        preset.load("kneser-ney", {"cache.kind": "continuous"})
 
 
 @pytest.mark.parametrize("name", ["", "gpt", "../presets/lstm", "lstm.toml"])
