@@ -29,10 +29,11 @@ class Store:
         self._files.get_file(self._path(key), str(target))
 
     def put_folder(self, source: Path, key: str) -> None:
-        """Store the files of a flat folder under a key, replacing what an interrupted attempt left there."""
+        """Store a folder and those in it under a key, replacing what an interrupted attempt left there."""
         self.remove(key)
-        for file in sorted(source.iterdir()):
-            self.put_file(file, f"{key}/{file.name}")
+        for file in sorted(source.rglob("*")):
+            if file.is_file():
+                self.put_file(file, f"{key}/{file.relative_to(source).as_posix()}")
 
     def get_folder(self, key: str, target: Path) -> None:
         """Copy a folder here, whole or not at all; nothing to do where it already is. Raises FileNotFoundError."""
@@ -41,8 +42,13 @@ class Store:
         target.parent.mkdir(parents=True, exist_ok=True)
         arriving = Path(tempfile.mkdtemp(dir=target.parent, prefix=".arriving-"))
         try:
-            for path in self._files.ls(self._path(key), detail=False):
-                self._files.get_file(path, str(arriving / path.rsplit("/", 1)[-1]))
+            root = self._path(key)
+            if not (paths := self._files.find(root)):
+                raise FileNotFoundError(root)
+            for path in paths:
+                file = arriving / path.split(f"{root}/", 1)[1]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                self._files.get_file(path, str(file))
             try:
                 arriving.rename(target)
             except OSError:

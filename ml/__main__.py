@@ -76,13 +76,16 @@ def _on_sigterm() -> Callable[[], bool]:
 def _prepare(arguments: argparse.Namespace) -> None:
     """Make a training's directory out of options."""
     given = {"posts": arguments.corpus, "train": arguments.train, "valid": arguments.valid, "test": arguments.test}
+    overrides = tokenizer_overrides(arguments.tokenizer)
+    if arguments.cache is not None:
+        overrides["cache.kind"] = arguments.cache
     request = run.Request(
         preset=arguments.preset,
         seed=arguments.seed,
         minutes=arguments.minutes,
         epochs=arguments.epochs,
         base=None if arguments.base is None else str(arguments.base),
-        overrides=tokenizer_overrides(arguments.tokenizer),
+        overrides=overrides,
     )
     prepare(arguments.directory, request, files={name: path for name, path in given.items() if path is not None})
 
@@ -163,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--preset", default="lstm-kn5", help=f"one of {', '.join(preset.names())} (default: lstm-kn5)")
     train.add_argument("--tokenizer", choices=("words", "subwords"), help="instead of the preset's")
     train.add_argument("--base", type=Path, help="an artifact to go on from: one trained on other personas' posts")
+    train.add_argument("--cache", choices=preset.CACHES, help="what was said lately becomes likelier")
     budget = train.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="budget of the clock")
     budget.add_argument("--epochs", type=int, help="passes over the posts")

@@ -11,22 +11,13 @@ from typing import Any, Final
 
 from ml.errors import ArtifactError
 from ml.language_model import LanguageModel, StoredModel
-from ml.models.kneser_ney import KneserNey
-from ml.models.mixture import Mixture
-from ml.models.recurrent_stepper import RecurrentLanguageModel
+from ml.models.families import FAMILIES
 from ml.text.tokenizer import Tokenizer
 from ml.text.tokenizers import load_tokenizer
 
 CONFIG: Final = "config.json"
 FORMAT: Final = 1
 ADVICE: Final = "Train this model again, or fetch its folder once more."
-
-
-FAMILIES: Final[dict[str, type[StoredModel]]] = {
-    "kneser-ney": KneserNey,
-    "recurrent": RecurrentLanguageModel,
-    "mixture": Mixture,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +43,11 @@ def save(
         "format": FORMAT,
         "family": family,
         "parameters": model.parameters,
-        "sha256": {file.name: _sha256(file) for file in sorted(arriving.iterdir())},
+        "sha256": {
+            file.relative_to(arriving).as_posix(): _sha256(file)
+            for file in sorted(arriving.rglob("*"))
+            if file.is_file()
+        },
     }
     with (arriving / CONFIG).open("w") as file:
         json.dump(described, file, indent=2)
@@ -71,8 +66,8 @@ def load(directory: Path) -> Artifact:
     if not any(name.endswith(".safetensors") for name in config["sha256"]):
         raise ArtifactError(f"{directory} has no checksum of a model. {ADVICE}")
     for name, digest in config["sha256"].items():
-        file = directory / Path(name).name
-        if not file.is_file():
+        file = directory / name
+        if not file.resolve().is_relative_to(directory.resolve()) or not file.is_file():
             raise ArtifactError(f"{directory} lacks {name}. {ADVICE}")
         if _sha256(file) != digest:
             raise ArtifactError(f"{file} is not what was written (its checksum differs). {ADVICE}")

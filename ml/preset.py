@@ -12,6 +12,7 @@ from ml.errors import ConfigError
 CELLS = ("elman", "elman-tanh", "elman-relu", "gru", "lstm", "sru", "qrnn", "mingru")
 CELLS_WITHOUT_MATRIX = ("sru", "qrnn", "mingru")
 CONTEXTS = ("post", "stream")
+CACHES = ("unigram", "continuous")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -25,9 +26,20 @@ class TextRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class KneserNeyRecipe:
-    """An n-gram model. order: n."""
+    """A smoothed n-gram model. order: n."""
 
     family: ClassVar[str] = "kneser-ney"
+    order: int
+
+    def __post_init__(self) -> None:
+        _check(1 <= self.order <= 12, "model.order", self.order, "1 to 12")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaximumLikelihoodRecipe:
+    """An n-gram model without smoothing. order: n."""
+
+    family: ClassVar[str] = "maximum-likelihood"
     order: int
 
     def __post_init__(self) -> None:
@@ -112,25 +124,40 @@ class TrainingRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CacheRecipe:
+    """What was said lately becomes likelier, by how much is fitted on the validation posts.
+
+    kind: "unigram" counts the last words, around any model; "continuous" compares the states of a recurrent one.
+    """
+
+    kind: str
+
+    def __post_init__(self) -> None:
+        _check(self.kind in CACHES, "cache.kind", self.kind, " or ".join(CACHES))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A recipe. training is None for models that need no gradient steps; ngram is mixed into a recurrent model."""
+    """A recipe. training is None for models that need no gradient steps; ngram is mixed into a recurrent model; cache
+    goes around all, but a continuous one around the recurrent model alone.
+    """
 
     name: str
     description: str
     text: TextRecipe
-    model: KneserNeyRecipe | RecurrentRecipe
+    model: KneserNeyRecipe | MaximumLikelihoodRecipe | RecurrentRecipe
     training: TrainingRecipe | None
     dropout: DropoutRecipe
     ngram: KneserNeyRecipe | None = None
+    cache: CacheRecipe | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.model, RecurrentRecipe) and self.model.cell in CELLS_WITHOUT_MATRIX:
             _check(self.dropout.weight == 0, "dropout.weight", self.dropout.weight, "0 for a cell without a matrix")
-
-    @property
-    def family(self) -> str:
-        """Which kind of model comes of it, as an artifact names it."""
-        return self.model.family if self.ngram is None else "mixture"
+        if self.cache is not None and not isinstance(self.model, RecurrentRecipe):
+            _check(
+                self.cache.kind == "unigram", "cache.kind", self.cache.kind, "unigram for a model that has no states"
+            )
 
 
 class _Dataclass(Protocol):
@@ -140,8 +167,10 @@ class _Dataclass(Protocol):
 Recipe = TypeVar("Recipe", bound=_Dataclass)
 
 
-ModelRecipe: TypeAlias = KneserNeyRecipe | RecurrentRecipe
-MODELS: dict[str, type[ModelRecipe]] = {kind.family: kind for kind in (KneserNeyRecipe, RecurrentRecipe)}
+ModelRecipe: TypeAlias = KneserNeyRecipe | MaximumLikelihoodRecipe | RecurrentRecipe
+MODELS: dict[str, type[ModelRecipe]] = {
+    kind.family: kind for kind in (KneserNeyRecipe, MaximumLikelihoodRecipe, RecurrentRecipe)
+}
 
 
 def names() -> list[str]:
@@ -156,7 +185,7 @@ def load(name: str, overrides: Mapping[str, object] | None = None) -> Preset:
         raise ConfigError(f"There is no preset {name!r}; there are {', '.join(names())}.")
     data: dict[str, Any] = tomllib.loads((files("ml") / "presets" / f"{name}.toml").read_text())
     kind = MODELS[data["model"].pop("family")]
-    sections: dict[str, type[_Dataclass]] = {"text": TextRecipe, "model": kind}
+    sections: dict[str, type[_Dataclass]] = {"text": TextRecipe, "model": kind, "cache": CacheRecipe}
     if kind is RecurrentRecipe:
         sections |= {"dropout": DropoutRecipe, "training": TrainingRecipe}
     if "ngram" in data:
@@ -174,6 +203,7 @@ def load(name: str, overrides: Mapping[str, object] | None = None) -> Preset:
         dropout=_read(DropoutRecipe, data.get("dropout", {}), "dropout"),
         training=_read(TrainingRecipe, data["training"], "training") if "training" in sections else None,
         ngram=_read(KneserNeyRecipe, data["ngram"], "ngram") if "ngram" in sections else None,
+        cache=_read(CacheRecipe, data["cache"], "cache") if "cache" in data else None,
     )
 
 

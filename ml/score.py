@@ -8,8 +8,8 @@ from dataclasses import dataclass
 class Score:
     """The cost of a text under a model.
 
-    nats: negative natural log-probability, summed over the tokens. tokens: how many were predicted, `<eos>`
-    included. bytes: UTF-8 length of the same text, a post ending with one newline byte.
+    nats: negative natural log-probability, summed over the tokens; infinite where one had probability 0. tokens: how
+    many were predicted, `<eos>` included. bytes: UTF-8 length of the same text, a post ending with one newline byte.
     """
 
     nats: float
@@ -21,8 +21,14 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean cost of a token. Compares models that share a tokenizer."""
-        return math.exp(self.nats / self.tokens)
+        """exp of the mean cost of a token. Compares models that share a tokenizer.
+
+        Infinite where a token had probability 0, and where the figure is too large for a float.
+        """
+        try:
+            return math.exp(self.nats / self.tokens)
+        except OverflowError:
+            return math.inf
 
     @property
     def bits_per_byte(self) -> float:

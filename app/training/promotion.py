@@ -1,5 +1,6 @@
 """Which model version is served: promotions are rows, so history and rollback come for nothing."""
 
+import math
 from datetime import datetime
 
 from sqlalchemy import select
@@ -46,11 +47,16 @@ async def challenge(
             evidence={
                 "split": "valid",
                 "snapshot": challenger.snapshot_hash,
-                "challenger_bits_per_byte": challenger_bits_per_byte,
-                "champion_bits_per_byte": champion_bits_per_byte,
+                "challenger_bits_per_byte": _finite(challenger_bits_per_byte),
+                "champion_bits_per_byte": _finite(champion_bits_per_byte),
             },
             created_at=now,
         )
     )
     await session.flush()
     return True
+
+
+def _finite(figure: float | None) -> float | None:
+    """JSON has no infinity, which is what a model costs that ruled out a token that came."""
+    return None if figure == math.inf else figure

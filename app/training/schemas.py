@@ -1,9 +1,10 @@
 """Trainings and model versions on the wire."""
 
+import math
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.training.models import Epoch, Evaluation, ModelVersion, Training, TrainingStatus
 
@@ -84,14 +85,21 @@ class TrainingSummary(BaseModel):
     finished_at: datetime | None
 
 
+# JSON has no infinity.
+Figure: TypeAlias = Annotated[float | None, BeforeValidator(lambda value: None if value == math.inf else value)]
+
+
 class EvaluationOut(BaseModel):
-    """Perplexity on one split. `bits_per_byte` compares models with different tokenizers."""
+    """Perplexity on one split. `bits_per_byte` compares models with different tokenizers.
+
+    Both are null where they are infinite: the model gave a token of the split probability 0.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
     split: str
-    perplexity: float
-    bits_per_byte: float
+    perplexity: Figure
+    bits_per_byte: Figure
     tokens: int
 
 

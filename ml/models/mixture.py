@@ -4,28 +4,24 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.errors import ArtifactError
+from ml.errors import CorpusTooSmall
 from ml.language_model import FloatArray, State, StoredModel, TokenArray
-from ml.models.kneser_ney import KneserNey
-from ml.models.recurrent_stepper import RecurrentLanguageModel
+from ml.models.components import check_name, described_model, load_component, save_component
 
 Weights: TypeAlias = NDArray[np.float64]
 
 FILE_NAME: Final = "mixture.json"
-# The likelihood is concave in the weights, so that these steps come to its only maximum from anywhere.
-_EM_STEPS: Final = 200
-_SETTLED: Final = 1e-6
-
-
-COMPONENTS: Final[dict[str, type[StoredModel]]] = {
-    "recurrent": RecurrentLanguageModel,
-    "kneser-ney": KneserNey,
-}
+FORMAT: Final = 2
+# The likelihood is concave in the weights, so that these steps come to its only maximum from anywhere. They grow small
+# before they arrive where the models are much alike; a step costs a fraction of a millisecond.
+_EM_STEPS: Final = 2000
+_SETTLED: Final = 1e-8
+_TOLERANCE: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +43,24 @@ class Mixture:
     """P(token) = Σ_m w_m P_m(token), the weights the same at every place. Source: Jelinek & Mercer 1980."""
 
     def __init__(self, components: dict[str, StoredModel], weights: Weights) -> None:
-        """components: by their names in COMPONENTS; weights: [M], in that order. Raises ValueError."""
+        """components: by names that serve as folders' names; weights: [M], in that order. Raises ValueError."""
+        for name in components:
+            check_name(name)
         sizes = {model.vocabulary_size for model in components.values()}
         if len(sizes) != 1 or len(weights) != len(components):
             raise ValueError("its components do not fit together")
-        if not np.all(np.isfinite(weights)) or np.any(weights < 0) or abs(weights.sum() - 1) > _SETTLED:
+        if not np.all(np.isfinite(weights)) or np.any(weights < 0) or abs(weights.sum() - 1) > _TOLERANCE:
             raise ValueError("its weights are no distribution")
         self._components = dict(components)
-        self._log_weights = np.log(np.maximum(weights, np.finfo(np.float64).tiny))
+        with np.errstate(divide="ignore"):  # the logarithm of weight 0 is -inf, which adds nothing
+            self._log_weights = np.log(weights).astype(np.float32)
         self._weights = weights
 
     @classmethod
     def fit(cls, components: dict[str, StoredModel], tokens: TokenArray) -> Self:
-        """Weights under which `tokens` ([T], held-out posts) are likeliest."""
+        """Weights under which `tokens` ([T], held-out posts) are likeliest. Raises CorpusTooSmall for no tokens."""
+        if len(tokens) == 0:
+            raise CorpusTooSmall("There are no posts to fit the weights of a mixture on. Add more posts.")
         log_probs = np.stack([model.score(tokens) for model in components.values()])  # [M, T]
         return cls(components, best_weights(log_probs))
 
@@ -98,41 +99,46 @@ class Mixture:
         return self._mixed([model.score(tokens) for model in self._components.values()])
 
     def save(self, directory: Path) -> None:
-        """Write the components and `mixture.json`, which names them."""
+        """Write `mixture.json`, and the components, each into the folder of its name."""
         directory.mkdir(parents=True, exist_ok=True)
-        for model in self._components.values():
-            model.save(directory)
-        (directory / FILE_NAME).write_text(json.dumps({"weights": self.weights}, indent=2))
+        components = [
+            {**save_component(model, directory, name), "weight": self.weights[name]}
+            for name, model in self._components.items()
+        ]
+        (directory / FILE_NAME).write_text(json.dumps({"format": FORMAT, "components": components}, indent=2))
 
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Read and check a saved mixture. Raises ArtifactError."""
-        path = directory / FILE_NAME
-        try:
-            weights: dict[str, Any] = json.loads(path.read_text())["weights"]
-            components = {name: COMPONENTS[name].load(directory) for name in weights}
-            return cls(components, np.array([float(weight) for weight in weights.values()]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ArtifactError(f"{path} holds no mixture: {error}.") from error
+        with described_model(directory / FILE_NAME, wanted_format=FORMAT) as described:
+            parts = described["components"]
+            components = {part["name"]: load_component(directory, part) for part in parts}
+            return cls(components, np.array([float(part["weight"]) for part in parts]))
 
     def _mixed(self, log_probs: Sequence[FloatArray]) -> FloatArray:
         """log Σ_m w_m exp(l_m), elementwise."""
-        mixed = log_probs[0] + np.float32(self._log_weights[0])
+        mixed = log_probs[0] + self._log_weights[0]
         for other, log_weight in zip(log_probs[1:], self._log_weights[1:], strict=True):
-            np.logaddexp(mixed, other + np.float32(log_weight), out=mixed)
+            np.logaddexp(mixed, other + log_weight, out=mixed)
         result: FloatArray = mixed
         return result
 
 
 def best_weights(log_probs: FloatArray) -> Weights:
-    """Weights [M] that maximise Σ_t log Σ_m w_m p_m(t), by expectation maximisation. log_probs: [M, T]."""
-    probabilities = np.exp(log_probs.astype(np.float64) - log_probs.max(axis=0))  # a factor a place changes nothing
+    """Weights [M] that maximise Σ_t log Σ_m w_m p_m(t), by expectation maximisation. log_probs: [M, T], -inf allowed.
+
+    Source: Jelinek & Mercer 1980; Bahl, Jelinek & Mercer 1983, §VI.
+    """
+    highest = log_probs.max(axis=0)
+    # What every model rules out is ruled out whatever the weights are.
+    told = np.isfinite(highest)
+    probabilities = np.exp((log_probs[:, told] - highest[told]).astype(np.float64))  # a factor a place changes nothing
     weights = np.full(len(log_probs), 1 / len(log_probs))
-    for _ in range(_EM_STEPS):
-        shares = weights[:, np.newaxis] * probabilities
-        updated = (shares / shares.sum(axis=0)).mean(axis=1)
+    for _ in range(_EM_STEPS if told.any() else 0):
+        updated = weights * (probabilities @ (1 / (weights @ probabilities)))
+        updated /= updated.sum()
         settled = np.abs(updated - weights).max() < _SETTLED
-        weights = updated / updated.sum()
+        weights = updated
         if settled:
             break
     return weights

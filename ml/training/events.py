@@ -1,7 +1,11 @@
-"""What a training tells while it runs: frozen values, each one JSON line on the wire."""
+"""What a training tells while it runs: frozen values, each one JSON line on the wire.
+
+JSON has no infinity: a figure that is infinite (the perplexity of a model that ruled out what came) is null there.
+"""
 
 import json
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, fields
 from typing import TypeAlias
 
 
@@ -74,13 +78,16 @@ _NAMES: dict[str, type[Event]] = {
 
 def to_line(event: Event) -> str:
     """One line of JSON, without its end."""
-    return json.dumps({"event": type(event).__name__.lower(), **asdict(event)})
+    figures = {name: None if value == math.inf else value for name, value in asdict(event).items()}
+    return json.dumps({"event": type(event).__name__.lower(), **figures}, allow_nan=False)
 
 
 def from_line(line: str) -> Event:
     """The event of a line. Raises ValueError for a line that is none."""
     try:
-        fields = json.loads(line)
-        return _NAMES[fields.pop("event")](**fields)
+        values = json.loads(line)
+        kind = _NAMES[values.pop("event")]
+        figures = [field.name for field in fields(kind) if field.type is float]
+        return kind(**values | {name: math.inf for name in figures if values[name] is None})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no event: {line[:200]!r}") from error

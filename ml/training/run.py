@@ -19,10 +19,14 @@ from ml.artifact import Artifact
 from ml.errors import ConfigError, CorpusTooSmall
 from ml.evaluation import evaluate
 from ml.language_model import LanguageModel, StoredModel, TokenArray
+from ml.models.components import family_of
+from ml.models.continuous_cache import ContinuousCache
 from ml.models.kneser_ney import KneserNey
+from ml.models.maximum_likelihood import MaximumLikelihood
 from ml.models.mixture import Mixture
 from ml.models.recurrent_stepper import RecurrentLanguageModel
-from ml.preset import KneserNeyRecipe, Preset
+from ml.models.unigram_cache import UnigramCache
+from ml.preset import KneserNeyRecipe, MaximumLikelihoodRecipe, Preset, RecurrentRecipe
 from ml.text.cleaning import clean, is_repost
 from ml.text.posts import read_posts
 from ml.text.splits import Splits, split_posts
@@ -98,7 +102,7 @@ def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterato
         raise AssertionError("a training ends with a model")
     artifact.save(
         directory / ARTIFACT,
-        family=recipe.family,
+        family=family_of(model),
         model=model,
         tokenizer=tokenizer,
         config=_config(recipe, request),
@@ -154,12 +158,12 @@ def _train(
     train = tokenizer.encode_posts(splits.train)
     valid = tokenizer.encode_posts(splits.valid)
     started = _started(splits, tokens={"train": len(train), "valid": len(valid)}, tokenizer=tokenizer)
-    if isinstance(recipe.model, KneserNeyRecipe) and base is not None:
-        raise ConfigError(f"Preset {recipe.name} counts n-grams, which go on from no base model. Leave base out.")
-    if isinstance(recipe.model, KneserNeyRecipe):
+    if not isinstance(recipe.model, RecurrentRecipe):
+        if base is not None:
+            raise ConfigError(f"Preset {recipe.name} counts n-grams, which go on from no base model. Leave base out.")
         counted = _count(recipe.model, train, tokenizer)
         yield started(counted.parameters)
-        yield counted
+        yield _completed(recipe, counted, train=train, valid=valid, tokenizer=tokenizer)
         return
     # Imported here: torch takes a second and more to import, and the n-gram models do without.
     from ml.models.recurrent import RecurrentNetwork  # noqa: PLC0415
@@ -192,10 +196,7 @@ def _train(
     recurrent = RecurrentLanguageModel(
         network.arrays(), cell=network.recipe.cell, eos=tokenizer.eos, context=network.recipe.context
     )
-    if recipe.ngram is None:
-        yield recurrent
-    else:
-        yield Mixture.fit({"recurrent": recurrent, "kneser-ney": _count(recipe.ngram, train, tokenizer)}, valid)
+    yield _completed(recipe, recurrent, train=train, valid=valid, tokenizer=tokenizer)
 
 
 def recurrent_part(model: LanguageModel) -> RecurrentLanguageModel:
@@ -209,8 +210,25 @@ def recurrent_part(model: LanguageModel) -> RecurrentLanguageModel:
     raise ConfigError("The base model holds no recurrent network to go on from. Take one that a recurrent preset made.")
 
 
-def _count(recipe: KneserNeyRecipe, train: TokenArray, tokenizer: Tokenizer) -> KneserNey:
-    return KneserNey.fit(train, order=recipe.order, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos)
+def _count(
+    recipe: KneserNeyRecipe | MaximumLikelihoodRecipe, train: TokenArray, tokenizer: Tokenizer
+) -> KneserNey | MaximumLikelihood:
+    family = KneserNey if isinstance(recipe, KneserNeyRecipe) else MaximumLikelihood
+    return family.fit(train, order=recipe.order, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos)
+
+
+def _completed(
+    recipe: Preset, model: StoredModel, *, train: TokenArray, valid: TokenArray, tokenizer: Tokenizer
+) -> StoredModel:
+    """What was trained or counted, with what the recipe puts beside and around it, fitted on the validation posts."""
+    cache = None if recipe.cache is None else recipe.cache.kind
+    if cache == "continuous" and isinstance(model, RecurrentLanguageModel):
+        model = ContinuousCache.fit(model, valid)
+    if recipe.ngram is not None:
+        model = Mixture.fit({"recurrent": model, "kneser-ney": _count(recipe.ngram, train, tokenizer)}, valid)
+    if cache == "unigram":
+        model = UnigramCache.fit(model, valid, eos=tokenizer.eos)
+    return model
 
 
 def _started(splits: Splits, *, tokens: dict[str, int], tokenizer: Tokenizer) -> Callable[[int], events.Started]:

@@ -1,5 +1,6 @@
 """A model version on disk: it comes back as it was, and what is not what was written is refused."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from ml import artifact
 from ml.errors import ArtifactError
 from ml.models.kneser_ney import KneserNey
+from ml.models.mixture import Mixture
 from ml.text.tokenizer import Tokenizer
 from ml.text.tokenizers import learn_tokenizer
 
@@ -49,6 +51,32 @@ def test_saving_again_replaces_what_was_there(saved: Path, model: KneserNey, tok
     assert artifact.load(saved).config["seed"] == 4
     assert not (saved / "left over").exists()
     assert [path.name for path in saved.parent.iterdir()] == ["artifact"]
+
+
+@pytest.fixture
+def nested(tmp_path: Path, model: KneserNey, tokenizer: Tokenizer) -> Path:
+    """A model made of others, which lie in folders of their own."""
+    directory = tmp_path / "nested"
+    mixture = Mixture({"one": model, "two": model}, np.array([0.5, 0.5]))
+    artifact.save(directory, family="mixture", model=mixture, tokenizer=tokenizer, config={})
+    return directory
+
+
+def test_models_inside_a_model_come_back_and_are_checked(
+    nested: Path, model: KneserNey, tokenizer: Tokenizer, small_corpus: list[str]
+) -> None:
+    tokens = tokenizer.encode_posts(small_corpus[:5])
+    np.testing.assert_allclose(artifact.load(nested).model.score(tokens), model.score(tokens), atol=1e-5)
+    flip_a_byte(nested / "two")
+    with pytest.raises(ArtifactError, match="checksum differs"):
+        artifact.load(nested)
+
+
+def test_a_checksum_of_a_file_outside_is_no_reason_to_read_it(nested: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.safetensors").write_text("")
+    alter(sha256={"../secret.safetensors": hashlib.sha256(b"").hexdigest()})(nested)
+    with pytest.raises(ArtifactError, match=r"lacks \.\./secret"):
+        artifact.load(nested)
 
 
 def a_model_file(directory: Path) -> Path:

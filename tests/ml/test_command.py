@@ -1,6 +1,7 @@
 """`python -m ml` as others run it: a process, its lines and its exit code."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -46,7 +47,7 @@ def evaluated(happened: Sequence[events.Event]) -> dict[tuple[str, str], events.
 
 
 def request_of(preset_name: str, *, epochs: int | None = None, champion: Path | None = None) -> run.Request:
-    overrides = {} if preset_name == "kneser-ney" else TINY
+    overrides = TINY if preset_name in {"elman", "lstm", "lstm-kn5"} else {}
     return run.Request(
         preset=preset_name,
         seed=1,
@@ -161,6 +162,60 @@ def test_too_few_posts_fail_with_their_type(posts: list[str], reason: str, tmp_p
     assert isinstance(failed, events.Failed)
     assert failed.type == reason
     assert "Add more posts" in failed.detail
+
+
+def test_a_model_inside_a_cache_is_kept_scored_and_spoken_from(tmp_path: Path, small_corpus: list[str]) -> None:
+    (tmp_path / "posts.jsonl").write_text("".join(json.dumps({"text": post}) + "\n" for post in small_corpus))
+    options = ("--corpus", tmp_path / "posts.jsonl", "--preset", "kneser-ney", "--cache", "unigram")
+    done = ml("train", tmp_path / "training", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    artifact_folder = tmp_path / "training" / "artifact"
+    assert json.loads((artifact_folder / "config.json").read_text())["family"] == "unigram-cache"
+    said = ml("sample", artifact_folder, "-n", 3)
+    assert (said.returncode, said.stderr) == (0, "")
+    (artifact_folder / "model" / "kneser_ney.safetensors").unlink()
+    assert "lacks model/kneser_ney.safetensors" in ml("sample", artifact_folder).stderr
+
+
+@pytest.mark.parametrize(
+    ("cache", "family", "lies_at"),
+    [
+        ("unigram", "unigram-cache", "model/mixture.json"),
+        ("continuous", "mixture", "recurrent/continuous_cache.json"),
+    ],
+)
+def test_a_recurrent_preset_is_given_a_cache(
+    cache: str, family: str, lies_at: str, tmp_path: Path, small_corpus: list[str]
+) -> None:
+    """The unigram cache goes around the mixture, the continuous one around the network in it."""
+    request = run.Request(preset="lstm-kn5", seed=1, epochs=1, overrides={**TINY, "cache.kind": cache})
+    assert ml("train", prepare(tmp_path, small_corpus, request=request)).returncode == 0
+    config = json.loads((tmp_path / "artifact" / "config.json").read_text())
+    assert config["family"] == family
+    assert lies_at in config["sha256"]
+    assert ml("sample", tmp_path / "artifact", "-n", 2).returncode == 0
+
+
+@pytest.mark.parametrize("preset_name", ["unigram", "bigram"])
+def test_what_a_model_rules_out_costs_it_infinitely_much(
+    preset_name: str, tmp_path: Path, small_corpus: list[str]
+) -> None:
+    """The test posts hold a word that no other post does; every line stays JSON, and the model speaks all the same."""
+    files = []
+    for number, name in enumerate(("train", "valid", "test")):
+        posts = small_corpus[number * 100 : (number + 1) * 100] if name != "test" else ["ξένος"]
+        (tmp_path / f"{name}.txt").write_text("\n".join(post.replace("\n", " ") for post in posts) + "\n")
+        files += [f"--{name}", tmp_path / f"{name}.txt"]
+    done = ml("train", tmp_path / "training", *files, "--preset", preset_name, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    for line in done.stdout.splitlines():
+        json.loads(line, parse_constant=pytest.fail)  # NaN and Infinity are no JSON
+    scores = evaluated(told(done.stdout))
+    assert (scores["candidate", "test"].nats, scores["candidate", "test"].perplexity) == (math.inf, math.inf)
+    assert math.isfinite(scores["candidate", "train"].perplexity)
+    shown = ml("evaluate", tmp_path / "training" / "artifact", tmp_path / "test.txt")
+    assert "perplexity inf, inf bits/byte" in shown.stdout
+    assert ml("sample", tmp_path / "training" / "artifact", "-n", 3).returncode == 0
 
 
 def test_a_champion_that_is_damaged_fails_before_anything_is_trained(tmp_path: Path, small_corpus: list[str]) -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from ml.evaluation import evaluate, surprisal
 from ml.models.kneser_ney import KneserNey
-from ml.score import ZERO
+from ml.models.maximum_likelihood import MaximumLikelihood
+from ml.score import ZERO, Score
 from ml.text.tokenizers import learn_tokenizer
 
 
@@ -32,6 +33,24 @@ def test_scores_of_parts_add_up_to_the_score_of_the_whole(small_corpus: list[str
     assert (parts.tokens, parts.bytes) == (whole.tokens, whole.bytes)
     assert parts.nats == pytest.approx(whole.nats)
     assert evaluate(model, tokenizer, []) == ZERO
+
+
+def test_a_text_that_a_model_ruled_out_costs_infinitely_much(small_corpus: list[str]) -> None:
+    tokenizer = learn_tokenizer("subwords", small_corpus, vocabulary_size=400)
+    model = MaximumLikelihood.fit(
+        tokenizer.encode_posts(small_corpus), order=2, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos
+    )
+    known, strange = evaluate(model, tokenizer, small_corpus[:9]), evaluate(model, tokenizer, ["ξένος"])
+    assert math.isfinite(known.perplexity)
+    assert (strange.nats, strange.perplexity, strange.bits_per_byte) == (math.inf, math.inf, math.inf)
+    assert (known + strange).perplexity == math.inf
+    assert max(token.nats for token in surprisal(model, tokenizer, "ξένος")) == math.inf
+
+
+def test_a_perplexity_too_large_for_a_float_is_infinite_and_its_bits_are_not() -> None:
+    score = Score(nats=1000.0, tokens=1, bytes=4)
+    assert score.perplexity == math.inf
+    assert score.bits_per_byte == pytest.approx(360.67, abs=0.01)
 
 
 def test_surprisal_is_the_cost_of_each_token_of_a_text(small_corpus: list[str]) -> None:

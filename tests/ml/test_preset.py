@@ -1,14 +1,16 @@
 """Recipes as data: every one loads, and what makes no sense is named."""
 
+from dataclasses import replace
+
 import pytest
 
 from ml import preset
 from ml.errors import ConfigError
-from ml.preset import KneserNeyRecipe, RecurrentRecipe
+from ml.preset import CacheRecipe, RecurrentRecipe
 
 
 def test_the_presets_are_these() -> None:
-    assert preset.names() == ["elman", "kneser-ney", "lstm", "lstm-kn5"]
+    assert preset.names() == ["bigram", "elman", "kneser-ney", "kneser-ney-cache", "lstm", "lstm-kn5", "unigram"]
 
 
 @pytest.mark.parametrize("name", preset.names())
@@ -16,7 +18,7 @@ def test_every_preset_loads_and_describes_itself(name: str) -> None:
     loaded = preset.load(name)
     assert loaded.name == name
     assert loaded.description
-    assert (loaded.training is None) == isinstance(loaded.model, KneserNeyRecipe)
+    assert (loaded.training is None) == (not isinstance(loaded.model, RecurrentRecipe))
 
 
 def test_an_override_replaces_one_value() -> None:
@@ -54,13 +56,28 @@ def test_an_override_that_makes_no_sense_is_refused_by_name(overrides: dict[str,
     assert named in str(refused.value)
 
 
+def test_any_preset_can_be_given_a_cache() -> None:
+    assert preset.load("lstm").cache is None
+    assert preset.load("lstm", {"cache.kind": "continuous"}).cache == CacheRecipe(kind="continuous")
+    given = replace(preset.load("kneser-ney", {"cache.kind": "unigram"}), name="kneser-ney-cache", description="")
+    assert given == replace(preset.load("kneser-ney-cache"), description="")
+
+
+def test_a_cache_that_does_not_exist_or_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"cache\.kind is 'paper'; it has to be unigram or continuous"):
+        preset.load("kneser-ney-cache", {"cache.kind": "paper"})
+    with pytest.raises(ConfigError, match="unigram for a model that has no states"):
+        preset.load("kneser-ney", {"cache.kind": "continuous"})
+
+
 @pytest.mark.parametrize("name", ["", "gpt", "../presets/lstm", "lstm.toml"])
 def test_an_unknown_preset_names_those_there_are(name: str) -> None:
-    with pytest.raises(ConfigError, match="elman, kneser-ney, lstm"):
+    with pytest.raises(ConfigError, match="bigram, elman, kneser-ney, kneser-ney-cache, lstm, lstm-kn5, unigram"):
         preset.load(name)
 
 
+@pytest.mark.parametrize("name", ["bigram", "kneser-ney"])
 @pytest.mark.parametrize("order", [0, 13])
-def test_an_order_that_no_one_can_count_is_refused(order: int) -> None:
+def test_an_order_that_no_one_can_count_is_refused(name: str, order: int) -> None:
     with pytest.raises(ConfigError, match=r"model\.order"):
-        preset.load("kneser-ney", {"model.order": order})
+        preset.load(name, {"model.order": order})

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -75,6 +76,32 @@ async def test_a_recurrent_training_records_epochs_perplexities_and_a_model(
     models = (await api.get(f"{URL}/models")).json()["items"]
     assert models[0]["number"] == done["model"]
     assert sum(model["promoted"] for model in models) == 1
+
+
+async def test_a_model_that_rules_out_what_came_is_recorded_as_infinitely_costly(
+    api: httpx.AsyncClient, upload: Upload, run_jobs: RunJobs, runtime: Runtime
+) -> None:
+    """Infinity in the database, null in JSON, and any other model is promoted over it."""
+    await upload(jsonl([f"{post} {chr(0x4E00 + 37 * number)}" for number, post in enumerate(posts(300))]))
+    await run_jobs("default")
+    (instant,) = (await api.get(f"{URL}/trainings")).json()["items"]
+    await api.post(f"{URL}/trainings/{instant['id']}/cancel")
+    for preset in ("bigram", "kneser-ney"):
+        training = await ask(api, preset=preset)
+        await run_jobs("training")
+        done = await seen(api, training)
+        assert (done["status"], done["error"]) == ("succeeded", None)
+    smoothed, counted = (await api.get(f"{URL}/models")).json()["items"]
+    assert (smoothed["preset"], smoothed["promoted"], counted["promoted"]) == ("kneser-ney", True, False)
+    figures = {evaluation["split"]: evaluation["bits_per_byte"] for evaluation in counted["evaluations"]}
+    assert (figures["valid"], figures["test"]) == (None, None)
+    assert figures["train"] > 0
+    async with runtime.transaction() as session:
+        rows = await session.scalars(select(Evaluation).where(Evaluation.split == "valid").order_by(Evaluation.id))
+        assert math.inf in {row.perplexity for row in rows}
+        evidence = [promotion.evidence for promotion in await session.scalars(select(Promotion).order_by(Promotion.id))]
+    assert [row["challenger_bits_per_byte"] is None for row in evidence] == [True, False]
+    assert evidence[1]["champion_bits_per_byte"] is None
 
 
 async def test_a_challenger_that_is_worse_on_the_same_posts_is_not_promoted(

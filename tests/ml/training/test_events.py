@@ -1,5 +1,9 @@
 """What a training tells, one JSON line an event."""
 
+import json
+import math
+from dataclasses import replace
+
 import pytest
 
 from ml.training import events
@@ -19,6 +23,25 @@ def test_an_event_comes_back_from_its_one_line(event: events.Event) -> None:
     line = events.to_line(event)
     assert "\n" not in line
     assert events.from_line(line) == event
+
+
+def test_an_infinite_figure_is_null_on_the_wire_and_infinite_again_behind_it() -> None:
+    ruled_out = events.Evaluated(
+        model="candidate", split="test", nats=math.inf, tokens=3, bytes=4, perplexity=math.inf, bits_per_byte=math.inf
+    )
+    line = events.to_line(ruled_out)
+    figures = json.loads(line, parse_constant=pytest.fail)
+    assert (figures["nats"], figures["perplexity"], figures["bits_per_byte"]) == (None, None, None)
+    assert events.from_line(line) == ruled_out
+
+
+def test_a_count_is_never_null() -> None:
+    event = events.Evaluated(
+        model="candidate", split="test", nats=1.0, tokens=3, bytes=4, perplexity=2.0, bits_per_byte=1.0
+    )
+    assert json.loads(events.to_line(event))["tokens"] == 3
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        events.to_line(replace(event, nats=math.nan))
 
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", "nonsense", '{"event": "invented"}', '{"event": "failed"}'])
