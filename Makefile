@@ -37,7 +37,7 @@ fix: $(INSTALLED)  ## repair what the linter can repair
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(INSTALLED)  ## measure against others: make bench NAME=ptb-30 [DATA=folder] [MINUTES=1]; without NAME, which there are
+bench: $(INSTALLED)  ## measure against others: make bench NAME=ptb [DATA=folder] [MINUTES=1]; without NAME, which there are
 	@exec $(BIN)/python -m ml bench $(NAME) $(if $(DATA),--data "$(DATA)") $(if $(MINUTES),--minutes $(MINUTES))
 
 clean:  ## remove what was installed and cached, but no data
