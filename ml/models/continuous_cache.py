@@ -9,7 +9,7 @@ is predicted from a state like any other token.
 θ, λ and N are those under which held-out posts are likeliest: λ by expectation maximisation for each θ of SHARPNESSES
 and each N of LENGTHS.
 
-Source: Grave, Joulin & Usunier 2016, §3, with the linear interpolation of equation 5.
+Source: Grave, Joulin & Usunier 2016, with linear interpolation.
 """
 
 import json

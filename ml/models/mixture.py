@@ -127,7 +127,7 @@ class Mixture:
 def best_weights(log_probs: FloatArray) -> Weights:
     """Weights [M] that maximise Σ_t log Σ_m w_m p_m(t), by expectation maximisation. log_probs: [M, T], -inf allowed.
 
-    Source: Jelinek & Mercer 1980; Bahl, Jelinek & Mercer 1983, §VI.
+    Source: Jelinek & Mercer 1980.
     """
     highest = log_probs.max(axis=0)
     # What every model rules out is ruled out whatever the weights are.

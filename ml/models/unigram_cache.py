@@ -10,7 +10,7 @@ did.
 
 λ and N are those under which held-out posts are likeliest: λ by expectation maximisation, N from LENGTHS.
 
-Source: Kuhn & De Mori 1990, §III; N as in their decaying window, without the decay.
+Source: Kuhn & De Mori 1990.
 """
 
 import json

@@ -52,17 +52,19 @@ class _Flaw(StrEnum):
     TOO_LONG = "longer than max_characters"
     BLANK = "blank"
     BROKEN = "not valid UTF-8"
+    STUCK = "at a word after which there is none to say"
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """One row: a sentence on its way. number: 0 for the first attempt at this sentence."""
+    """One row: a sentence on its way. number: 0 for the first attempt at this sentence. stuck: no word can follow."""
 
     sentence: int
     number: int
     noise: np.random.Generator
     said: list[int] = field(default_factory=list)
     log_probability: float = 0.0
+    stuck: bool = False
 
     @classmethod
     def begin(cls, seed: int, sentence: int, *, number: int) -> Self:
@@ -120,8 +122,7 @@ class _Voice:
     def speak(self, batch: _Batch) -> TokenArray:
         """Draw the next token of each row: [B] int64; the attempts remember it and what it cost."""
         allowed = self._allowed(batch)
-        if not np.isfinite(allowed.max(axis=1)).all():
-            raise SamplingError("The model leaves no token to draw: all it would say is <unk> or nothing at all.")
+        self._mark_stuck(batch, allowed)
         tokens = draw(
             allowed,
             np.array([attempt.noise.random() for attempt in batch.attempts]),
@@ -134,6 +135,14 @@ class _Voice:
             attempt.said.append(token)
             attempt.log_probability += cost
         return tokens
+
+    def _mark_stuck(self, batch: _Batch, allowed: FloatArray) -> None:
+        """An n-gram model without smoothing may lead to a word after which it only knows `<unk>`: that attempt ends."""
+        for row in np.flatnonzero(np.isneginf(allowed.max(axis=1))):
+            if not batch.attempts[row].said:
+                raise SamplingError("The model leaves no token to draw: all it would say is <unk> or nothing at all.")
+            batch.attempts[row].stuck = True
+            allowed[row, self._tokenizer.eos] = 0  # drawn, and thrown away with the attempt
 
     def _allowed(self, batch: _Batch) -> FloatArray:
         allowed = batch.log_probs.copy()
@@ -151,6 +160,8 @@ class _Voice:
 
     def judge(self, attempt: _Attempt) -> Sentence | _Flaw | None:
         """A sentence when it has ended well, the flaw for which to give it up, or None while it goes on."""
+        if attempt.stuck:
+            return _Flaw.STUCK
         ended = attempt.said[-1] == self._tokenizer.eos
         too_many = len(attempt.said) > _UTF8_BYTES * self._controls.max_characters + 1
         if not (ended or too_many) and len(attempt.said) % _TOKENS_BETWEEN_CHECKS:

@@ -96,6 +96,23 @@ def test_a_row_is_the_same_alone_and_in_a_batch_whose_rows_are_taken_and_joined(
     check_rows(fit(random_tokens(1, posts=60), 4), random_tokens(2, posts=40)[:80].reshape(4, 20))
 
 
+def test_contexts_that_leave_next_to_nothing_to_shorter_ones_are_no_error(tmp_path: Path) -> None:
+    """Six of them in a row leave 1e-42, which float32 cannot hold. Only much repetition makes such tables."""
+    fit(random_tokens(1, posts=60), 7).save(tmp_path)
+    path = tmp_path / "kneser_ney.safetensors"
+    arrays = load_file(path)
+    for k in range(2, 8):
+        continued = arrays[f"backoff.{k}"] < 1
+        contexts = arrays[f"keys.{k}"] // V
+        sums = np.bincount(contexts, weights=arrays[f"discounted.{k}"], minlength=len(continued))
+        arrays[f"discounted.{k}"] = (arrays[f"discounted.{k}"] / sums[contexts]).astype(np.float32)
+        arrays[f"backoff.{k}"] = np.where(continued, 1e-7, 1).astype(np.float32)
+    save_file(arrays, path, metadata={"format": "1", "order": "7", "eos": str(EOS)})
+    model, test = KneserNey.load(tmp_path), random_tokens(1, posts=20)
+    check_distributions(model, test)
+    assert read_one_by_one(model, test).min() < math.log(1e-40)
+
+
 def test_nothing_before_eos_is_remembered() -> None:
     model = fit(random_tokens(1, posts=60), 5)
     tokens = random_tokens(2, posts=5)

@@ -139,7 +139,7 @@ def test_a_cache_that_lies_is_refused(tmp_path: Path, lie: str) -> None:
 
 
 def test_penn_treebank_has_about_the_published_perplexity(benchmark_data: Path) -> None:
-    """Published: 141.2 without and 125.7 with a cache (Mikolov & Zweig 2012, table 1)."""
+    """Published: 141.2 without and 125.7 with a cache (Mikolov & Zweig 2012)."""
     splits = {name: read_posts(benchmark_data / "ptb" / f"ptb.{name}.txt") for name in ("train", "valid", "test")}
     tokenizer = WordTokenizer.learn(splits["train"], vocabulary_size=10_000)
     tokens = {name: tokenizer.encode_posts(posts) for name, posts in splits.items()}

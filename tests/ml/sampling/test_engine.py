@@ -9,6 +9,7 @@ from ml.errors import ConfigError, SamplingError
 from ml.evaluation import surprisal
 from ml.language_model import FloatArray, TokenArray
 from ml.models.kneser_ney import KneserNey
+from ml.models.maximum_likelihood import MaximumLikelihood
 from ml.sampling import engine
 from ml.sampling.controls import Controls
 from ml.sampling.engine import sample
@@ -187,6 +188,21 @@ def test_temperature_zero_is_not_tried_again() -> None:
     model, tokenizer = letters({"a": 0.6, "<eos>": 0.4})
     with pytest.raises(SamplingError, match=r"1 attempt: .* With temperature 0"):
         sample(model, tokenizer, n=1, controls=Controls(temperature=0, max_characters=20), seed=1)
+
+
+def test_an_attempt_that_leads_to_a_word_before_unk_alone_is_made_again() -> None:
+    """Counts without smoothing: after "b" they know `<unk>` and nothing else."""
+    tokenizer = WordTokenizer.learn(["a b", "a <unk>"], vocabulary_size=10)
+    posts = tokenizer.encode_posts(["a", "a a", "b <unk>"])
+    model = MaximumLikelihood.fit(posts, order=2, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos)
+    sentences = sample(model, tokenizer, n=200, seed=1)
+    assert {sentence.text.split()[0] for sentence in sentences} == {"a"}
+    assert all(np.isfinite(sentence.log_probability) for sentence in sentences)
+    with pytest.raises(SamplingError, match="no token to draw"):
+        sample(model, tokenizer, n=1, controls=Controls(prompt="b"), seed=1)
+    only_b = MaximumLikelihood.fit(posts[-3:], order=2, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos)
+    with pytest.raises(SamplingError, match="100 at a word after which there is none to say"):
+        sample(only_b, tokenizer, n=1, seed=1)
 
 
 def test_a_model_that_can_only_say_unk_or_eos_is_an_error() -> None:
