@@ -18,7 +18,11 @@ Curve: TypeAlias = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One system on one corpus. directory: an empty folder of its own."""
+    """One system on one corpus.
+
+    directory: an empty folder of its own. posts: the first so many training posts, 0 for all. base: the artifact that
+    its training goes on from.
+    """
 
     system: str
     preset: str
@@ -29,6 +33,8 @@ class Task:
     sentences: int
     copied_words: int
     directory: Path
+    posts: int = 0
+    base: Path | None = None
 
     @property
     def all_overrides(self) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Runs a suite: each system in a process of its own, one after the other, a row when it is done."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -8,6 +9,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
+from ml.bench import trained
 from ml.bench.corpus import Corpus
 from ml.bench.row import Curve, Row, Task
 from ml.bench.suite import Suite, System
@@ -34,27 +36,41 @@ def run(
     later is said in its row.
     """
     systems = suite.choose(only)
-    corpus = Corpus.find(suite.corpus, words=suite.words, data=data)
+    corpora = {
+        system.name: Corpus.find(system.corpus or suite.corpus, words=suite.words, data=data) for system in systems
+    }
+    bases = {system.base for system in systems}
     reference: Row | None = None
-    for system in systems:
-        budget = suite.minutes_of(system, minutes)
-        begin(system, budget)
-        with tempfile.TemporaryDirectory(prefix="mynah-bench-") as directory:
+    with tempfile.TemporaryDirectory(prefix="mynah-bench-") as parent:
+        for number, system in enumerate(systems):
+            budget = suite.minutes_of(system, minutes)
+            begin(system, budget)
+            directory = Path(parent) / str(number)
+            directory.mkdir()
             task = Task(
                 system=system.name,
                 preset=system.preset,
                 overrides=system.overrides,
-                corpus=corpus,
+                corpus=corpora[system.name],
                 minutes=budget,
                 seed=seed,
                 sentences=suite.sentences,
                 copied_words=suite.copied_words,
-                directory=Path(directory),
+                directory=directory,
+                posts=system.posts,
+                base=trained.artifact_in(Path(parent) / _place(system.base, systems)) if system.base else None,
             )
             row = _measure_apart(system.kind, task)
-        if system.name == suite.reference:
-            reference = row
-        yield row if reference is None else against(row, reference)
+            if system.name == suite.reference:
+                reference = row
+            if system.name not in bases:
+                shutil.rmtree(directory)
+            yield row if reference is None else against(row, reference)
+
+
+def _place(name: str, systems: Sequence[System]) -> str:
+    """The folder of the system of this name."""
+    return str([system.name for system in systems].index(name))
 
 
 def against(row: Row, reference: Row) -> Row:

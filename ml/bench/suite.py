@@ -16,7 +16,9 @@ class System:
     """A row of the table.
 
     kind: how it is measured (systems.py). preset, overrides: what to train; for a plain peer, whose sizes and
-    tokenizer it takes. minutes: its budget where it is not the suite's.
+    tokenizer it takes. minutes: its budget where it is not the suite's. corpus: file names by split where it reads
+    another corpus than the others. posts: the first so many training posts, 0 for all. base: the system before it from
+    whose model its training goes on.
     """
 
     name: str
@@ -24,6 +26,9 @@ class System:
     preset: str = ""
     overrides: Mapping[str, object] = field(default_factory=dict)
     minutes: float | None = None
+    corpus: Mapping[str, str] | None = None
+    posts: int = 0
+    base: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +51,15 @@ class Suite:
     reference: str | None = None
 
     def choose(self, only: Sequence[str]) -> tuple[System, ...]:
-        """The systems with these names in the suite's order; all where none is named. Raises ConfigError."""
+        """The systems with these names, and those they go on from, in the suite's order; all where none is named.
+
+        Raises ConfigError.
+        """
         known = [system.name for system in self.systems]
         if unknown := [name for name in only if name not in known]:
             raise ConfigError(f"{self.name} has no system {unknown[0]!r}; it has {', '.join(known)}.")
-        return tuple(system for system in self.systems if not only or system.name in only)
+        wanted = {*only, *(system.base for system in self.systems if system.name in only)}
+        return tuple(system for system in self.systems if not only or system.name in wanted)
 
     def minutes_of(self, system: System, override: float | None) -> float:
         """The budget of a system; where the suite's is overridden, all scale with it."""
@@ -74,17 +83,20 @@ def load(name: str) -> Suite:
     words = corpus.pop("words")
     systems = tuple(System(**system) for system in data.pop("systems"))
     suite = Suite(name=name, corpus=corpus, words=words, systems=systems, **data)
-    _check(suite)
+    check(suite)
     return suite
 
 
-def _check(suite: Suite) -> None:
+def check(suite: Suite) -> None:
+    """Raises ConfigError for a suite whose parts do not fit together."""
     known = [system.name for system in suite.systems]
     if len(set(known)) != len(known):
         raise ConfigError(f"Benchmark {suite.name} names a system twice.")
     if suite.reference not in {None, *known}:
         raise ConfigError(f"Benchmark {suite.name} compares with {suite.reference!r}, which it does not measure.")
-    for system in suite.systems:
+    for number, system in enumerate(suite.systems):
+        if system.base and system.base not in known[:number]:
+            raise ConfigError(f"{system.name} goes on from {system.base!r}, which is not measured before it.")
         if system.kind not in MODULES:
             raise ConfigError(f"{system.name} is of kind {system.kind!r}; there are {', '.join(MODULES)}.")
         if system.preset:

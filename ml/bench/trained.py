@@ -4,7 +4,9 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from ml import artifact
 from ml.bench.copying import Copies
@@ -14,6 +16,8 @@ from ml.sampling.controls import Controls
 from ml.sampling.engine import sample
 from ml.training import events, run
 from ml.training.directory import prepare
+
+TRAINING: Final = "training"
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,18 @@ class _Told:
 
 def measure(task: Task) -> Row:
     """Train in a child process, and let the model speak where the benchmark asks for sentences."""
-    directory = task.directory / "training"
-    request = run.Request(preset=task.preset, seed=task.seed, minutes=task.minutes, overrides=task.all_overrides)
-    prepare(directory, request, files={split: [path] for split, path in task.corpus.files.items()})
+    directory = task.directory / TRAINING
+    request = run.Request(
+        preset=task.preset,
+        seed=task.seed,
+        minutes=task.minutes,
+        base=None if task.base is None else str(task.base),
+        overrides=task.all_overrides,
+    )
+    files = {split: [path] for split, path in task.corpus.files.items()}
+    if task.posts:
+        files["train"] = [_first_posts(task)]
+    prepare(directory, request, files=files)
     told = _train(directory)
     # The artifact is written between the end of the training and the evaluation of the three splits.
     trained = (directory / run.ARTIFACT / artifact.CONFIG).stat().st_mtime - told.began
@@ -63,6 +76,19 @@ def measure(task: Task) -> Row:
         verbatim_share=verbatim,
         curve=told.curve,
     )
+
+
+def artifact_in(directory: Path) -> Path:
+    """Where the model lies that a task with this directory has trained."""
+    return directory / TRAINING / run.ARTIFACT
+
+
+def _first_posts(task: Task) -> Path:
+    """The first of the training posts in a file of their own."""
+    some = task.directory / f"some{task.corpus.train.suffix}"
+    with task.corpus.train.open("rb") as every:
+        some.write_bytes(b"".join(islice(every, task.posts)))
+    return some
 
 
 def _train(directory: Path) -> _Told:
