@@ -12,7 +12,11 @@ from ml import artifact, preset
 from ml.bench import command
 from ml.bench.corpus import VARIABLE
 from ml.errors import ConfigError, CorpusTooSmall, Interrupted, MlError, TrainingDiverged
-from ml.evaluation import evaluate
+from ml.evaluation import PostScores, score_posts
+from ml.evaluation.bootstrap import compare, intervals
+from ml.evaluation.calibration import calibration
+from ml.evaluation.lengths import length_calibration
+from ml.evaluation.report import Against, PostCost, Report, Totals, to_json, to_text
 from ml.process import die_with_parent, use_large_pages, wait_briefly
 from ml.sampling.controls import Controls
 from ml.sampling.engine import sample
@@ -120,16 +124,46 @@ def _tell_human(event: events.Event) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     loaded = artifact.load(arguments.artifact)
-    posts = [post if arguments.raw else clean(post) for post in read_posts(arguments.file)]
+    posts = _posts(arguments.file, raw=arguments.raw)
+    scores = score_posts(loaded.model, loaded.tokenizer, posts)
+    seed = arguments.seed
+    report = Report(
+        posts=len(posts),
+        totals=Totals.of(scores.total),
+        intervals=intervals(scores, seed=seed) if arguments.interval else None,
+        against=None if arguments.against is None else _against(arguments.against, posts, scores=scores, seed=seed),
+        lengths=length_calibration(loaded.model, loaded.tokenizer, posts, n=arguments.lengths, seed=seed)
+        if arguments.lengths is not None
+        else None,
+        calibration=calibration(loaded.model, loaded.tokenizer, posts) if arguments.calibration else None,
+        costs=_costs(scores, loaded) if arguments.surprisal else None,
+    )
+    sys.stdout.write(to_json(report) + "\n" if arguments.json else to_text(report))
+    return SUCCESS
+
+
+def _posts(file: Path, *, raw: bool) -> list[str]:
+    posts = [post if raw else clean(post) for post in read_posts(file)]
     posts = [post for post in posts if post]
     if not posts:
-        raise CorpusTooSmall(f"{arguments.file} holds no post.")
-    score = evaluate(loaded.model, loaded.tokenizer, posts)
-    sys.stdout.write(
-        f"perplexity {score.perplexity:.2f}, {score.bits_per_byte:.4f} bits/byte, {score.tokens} tokens, "
-        f"{score.bytes} bytes\n"
+        raise CorpusTooSmall(f"{file} holds no post. Give a file with at least one.")
+    return posts
+
+
+def _against(directory: Path, posts: list[str], *, scores: PostScores, seed: int) -> Against:
+    other = artifact.load(directory)
+    theirs = score_posts(other.model, other.tokenizer, posts)
+    return Against(
+        artifact=str(directory), totals=Totals.of(theirs.total), comparison=compare(scores, theirs, seed=seed)
     )
-    return SUCCESS
+
+
+def _costs(scores: PostScores, loaded: artifact.Artifact) -> list[PostCost]:
+    columns = (scores.nats.tolist(), scores.tokens.tolist(), scores.bytes.tolist())
+    return [
+        PostCost(nats=nats, tokens=tokens, bytes=size, surprisal=surprisal)
+        for nats, tokens, size, surprisal in zip(*columns, scores.surprisals(loaded.tokenizer), strict=True)
+    ]
 
 
 def _sample(arguments: argparse.Namespace) -> int:
@@ -179,6 +213,15 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("artifact", type=Path)
     score.add_argument("file", type=Path)
     score.add_argument("--raw", action="store_true", help="take the posts as they are, without cleaning")
+    score.add_argument("--interval", action="store_true", help="95 %% intervals, by bootstrap over the posts")
+    score.add_argument(
+        "--against", type=Path, metavar="ARTIFACT", help="another model on the same posts: which is better"
+    )
+    score.add_argument("--lengths", type=int, metavar="N", help="sample N sentences and compare their lengths")
+    score.add_argument("--calibration", action="store_true", help="whether the model is as often right as it is sure")
+    score.add_argument("--surprisal", action="store_true", help="the cost of each post and of each token")
+    score.add_argument("--seed", type=int, default=1, help="of what is drawn")
+    score.add_argument("--json", action="store_true", help="one JSON object")
 
     say = commands.add_parser("sample", help="new sentences")
     say.set_defaults(command=_sample)

@@ -1,0 +1,121 @@
+"""`python -m ml evaluate` with all that can be asked of it."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from ml import artifact
+from ml.__main__ import FAILED, SUCCESS, main
+from ml.models.kneser_ney import KneserNey
+from ml.models.maximum_likelihood import MaximumLikelihood
+from ml.text.tokenizers import learn_tokenizer
+
+
+def kept(directory: Path, posts: list[str], *, order: int) -> Path:
+    tokenizer = learn_tokenizer("subwords", posts, vocabulary_size=400)
+    tokens = tokenizer.encode_posts(posts)
+    model = KneserNey.fit(tokens, order=order, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos)
+    artifact.save(directory, family="kneser-ney", model=model, tokenizer=tokenizer, config={})
+    return directory
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, small_corpus: list[str]) -> Path:
+    return kept(tmp_path_factory.mktemp("model") / "a", small_corpus[:250], order=4)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory, small_corpus: list[str]) -> Path:
+    path = tmp_path_factory.mktemp("file") / "posts.jsonl"
+    path.write_text("".join(json.dumps({"text": post}) + "\n" for post in small_corpus[250:]))
+    return path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr("sys.argv", ["ml", *map(str, arguments)])
+    return main()
+
+
+def test_all_that_is_asked_comes_in_one_object(
+    model: Path,
+    file: Path,
+    tmp_path: Path,
+    small_corpus: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    worse = kept(tmp_path / "b", small_corpus[:250], order=1)
+    options = ["--interval", "--against", worse, "--lengths", 40, "--calibration", "--surprisal", "--json"]
+    assert run(monkeypatch, "evaluate", model, file, *options) == SUCCESS
+    told = json.loads(capsys.readouterr().out)
+    totals, costs = told["totals"], told["costs"]
+    assert totals["perplexity"] == pytest.approx(math.exp(totals["nats"] / totals["tokens"]))
+    assert told["posts"] == len(costs) == 50
+    for name in ("nats", "tokens", "bytes"):
+        assert sum(cost[name] for cost in costs) == pytest.approx(totals[name])
+    assert [len(cost["surprisal"]) for cost in costs] == [cost["tokens"] for cost in costs]
+    interval = told["intervals"]["bits_per_byte"]
+    assert interval["low"] < totals["bits_per_byte"] < interval["high"]
+    difference = told["against"]["comparison"]["difference"]
+    assert difference == pytest.approx(totals["bits_per_byte"] - told["against"]["totals"]["bits_per_byte"])
+    assert told["against"]["comparison"]["probability_better"] > 0.99
+    assert told["lengths"]["sentences"] == 40
+    assert told["calibration"]["tokens"] == totals["tokens"]
+
+
+def test_all_that_is_asked_can_be_read(
+    model: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--interval", "--against", model, "--lengths", 40, "--calibration", "--surprisal"]
+    assert run(monkeypatch, "evaluate", model, file, *options) == SUCCESS
+    told = capsys.readouterr().out
+    for said in (
+        "95% interval, by bootstrap over 50 posts",
+        "+0.0000 bits/byte (95%: +0.0000 … +0.0000); better with probability 0.500",
+        "Kolmogorov-Smirnov",
+        "expected error",
+        "post 50: ",
+        "'<eos>'",
+    ):
+        assert said in told
+
+
+def test_what_is_not_asked_is_not_told(
+    model: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "evaluate", model, file, "--json") == SUCCESS
+    assert json.loads(capsys.readouterr().out).keys() == {"posts", "totals"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--interval", "--seed", "-1"], "seed is -1"), (["--lengths", "0"], "0 sentences"), (["--lengths", "-5"], "-5")],
+)
+def test_what_cannot_be_measured_is_said(
+    options: list[str],
+    said: str,
+    model: Path,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(monkeypatch, "evaluate", model, file, *options) == FAILED
+    assert said in capsys.readouterr().err
+
+
+def test_what_costs_infinitely_much_is_null_in_json_and_inf_to_read(
+    tmp_path: Path, small_corpus: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer = learn_tokenizer("subwords", small_corpus, vocabulary_size=400)
+    model = MaximumLikelihood.fit(
+        tokenizer.encode_posts(small_corpus), order=2, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos
+    )
+    artifact.save(tmp_path / "a", family="maximum-likelihood", model=model, tokenizer=tokenizer, config={})
+    (tmp_path / "posts.txt").write_text("ξένος\n")
+    assert run(monkeypatch, "evaluate", tmp_path / "a", tmp_path / "posts.txt", "--json", "--surprisal") == SUCCESS
+    told = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert told["totals"]["perplexity"] is told["costs"][0]["nats"] is None
+    assert run(monkeypatch, "evaluate", tmp_path / "a", tmp_path / "posts.txt") == SUCCESS
+    assert "perplexity inf" in capsys.readouterr().out
