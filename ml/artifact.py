@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from safetensors import safe_open
 
 from ml.errors import ArtifactError
 from ml.language_model import LanguageModel, StoredModel
@@ -78,6 +79,7 @@ def load(directory: Path) -> Artifact:
             f"{directory} holds a model over {model.vocabulary_size} tokens and a tokenizer of "
             f"{tokenizer.vocabulary_size}. {ADVICE}"
         )
+    _check_ends(directory, config["sha256"], eos=tokenizer.eos)
     _check_first_word(model, tokenizer, directory=directory)
     return Artifact(model=model, tokenizer=tokenizer, config=config)
 
@@ -96,6 +98,18 @@ def _check_files(directory: Path, digests: Mapping[str, object]) -> None:
     there = {path.relative_to(directory).as_posix() for path in files} - {CONFIG}
     if unnamed := sorted(there - digests.keys()):
         raise ArtifactError(f"{directory} has no checksum of {', '.join(unnamed)}. {ADVICE}")
+
+
+def _check_ends(directory: Path, names: Iterable[str], *, eos: int) -> None:
+    """A model that closes posts with another token than its tokenizer would begin every sentence in the middle."""
+    for name in names:
+        if name.endswith(".safetensors"):
+            with safe_open(directory / name, framework="numpy") as file:
+                said = (file.metadata() or {}).get("eos", str(eos))
+            if said != str(eos):
+                raise ArtifactError(
+                    f"{directory / name} closes posts with token {said}, its tokenizer with {eos}. {ADVICE}"
+                )
 
 
 def _check_first_word(model: LanguageModel, tokenizer: Tokenizer, *, directory: Path) -> None:
