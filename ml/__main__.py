@@ -12,11 +12,11 @@ from ml import artifact, preset
 from ml.bench import command
 from ml.bench.corpus import VARIABLE
 from ml.errors import ConfigError, CorpusTooSmall, Interrupted, MlError, TrainingDiverged
-from ml.evaluation import PostScores, score_posts
+from ml.evaluation import PostScores, Scorer, score_posts
 from ml.evaluation.bootstrap import compare, intervals
 from ml.evaluation.calibration import calibration
 from ml.evaluation.lengths import length_calibration
-from ml.evaluation.report import Against, PostCost, Report, Totals, to_json, to_text
+from ml.evaluation.report import Against, Dynamic, PostCost, Report, Totals, to_json, to_text
 from ml.process import die_with_parent, use_large_pages, wait_briefly
 from ml.sampling.controls import Controls
 from ml.sampling.engine import sample
@@ -125,11 +125,13 @@ def _tell_human(event: events.Event) -> None:
 def _evaluate(arguments: argparse.Namespace) -> int:
     loaded = artifact.load(arguments.artifact)
     posts = _posts(arguments.file, raw=arguments.raw)
-    scores = score_posts(loaded.model, loaded.tokenizer, posts)
+    scorer, dynamic = _scorer(loaded, arguments)
+    scores = score_posts(scorer, loaded.tokenizer, posts)
     seed = arguments.seed
     report = Report(
         posts=len(posts),
         totals=Totals.of(scores.total),
+        dynamic=dynamic,
         intervals=intervals(scores, seed=seed) if arguments.interval else None,
         against=None if arguments.against is None else _against(arguments.against, posts, scores=scores, seed=seed),
         lengths=length_calibration(loaded.model, loaded.tokenizer, posts, n=arguments.lengths, seed=seed)
@@ -140,6 +142,25 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     )
     sys.stdout.write(to_json(report) + "\n" if arguments.json else to_text(report))
     return SUCCESS
+
+
+def _scorer(loaded: artifact.Artifact, arguments: argparse.Namespace) -> tuple[Scorer, Dynamic | None]:
+    """What is to be evaluated: the model at rest, or one that goes on learning from the posts that it scores."""
+    if arguments.dynamic is None:
+        return loaded.model, None
+    if arguments.lengths is not None or arguments.calibration:
+        raise ConfigError("--lengths and --calibration look at the model at rest. Leave them out, or --dynamic.")
+    from ml.models import dynamic_evaluation  # noqa: PLC0415  torch takes a second to import
+
+    posts = _posts(arguments.dynamic, raw=arguments.raw)
+    scorer = dynamic_evaluation.fit(loaded.model, loaded.tokenizer.encode_posts(posts), eos=loaded.tokenizer.eos)
+    chosen = scorer.adaptation
+    return scorer, Dynamic(
+        chosen_on=str(arguments.dynamic),
+        learning_rate=chosen.learning_rate,
+        decay=chosen.decay,
+        normalised=chosen.normalised,
+    )
 
 
 def _posts(file: Path, *, raw: bool) -> list[str]:
@@ -216,6 +237,12 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--interval", action="store_true", help="95 %% intervals, by bootstrap over the posts")
     score.add_argument(
         "--against", type=Path, metavar="ARTIFACT", help="another model on the same posts: which is better"
+    )
+    score.add_argument(
+        "--dynamic",
+        type=Path,
+        metavar="VALID",
+        help="go on learning from what was scored; VALID: posts to choose the rate by",
     )
     score.add_argument("--lengths", type=int, metavar="N", help="sample N sentences and compare their lengths")
     score.add_argument("--calibration", action="store_true", help="whether the model is as often right as it is sure")

@@ -45,6 +45,16 @@ class PostCost:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Dynamic:
+    """How a model that goes on learning does so, and the file by which that was chosen."""
+
+    chosen_on: str
+    learning_rate: float
+    decay: float
+    normalised: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Against:
     """The other model on the same file, and how the two compare."""
 
@@ -59,6 +69,7 @@ class Report:
 
     posts: int
     totals: Totals
+    dynamic: Dynamic | None = None
     intervals: Intervals | None = None
     against: Against | None = None
     lengths: LengthCalibration | None = None
@@ -89,6 +100,8 @@ def to_text(report: Report) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     yield _totals(report.totals)
+    if report.dynamic is not None:
+        yield _dynamic(report.dynamic)
     if report.intervals is not None:
         yield from _intervals(report.intervals, posts=report.posts)
     if report.against is not None:
@@ -108,6 +121,14 @@ def _totals(totals: Totals) -> str:
     return (
         f"perplexity {totals.perplexity:.2f}, {totals.bits_per_byte:.4f} bits/byte, {totals.tokens} tokens, "
         f"{totals.bytes} bytes"
+    )
+
+
+def _dynamic(found: Dynamic) -> str:
+    rule = "normalised by its root mean square" if found.normalised else "plain"
+    return (
+        f"  while learning on: gradient {rule}, rate {found.learning_rate:g}, decay {found.decay:g}, "
+        f"chosen on {found.chosen_on}"
     )
 
 

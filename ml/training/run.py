@@ -24,6 +24,7 @@ from ml.models.continuous_cache import ContinuousCache
 from ml.models.kneser_ney import KneserNey
 from ml.models.maximum_likelihood import MaximumLikelihood
 from ml.models.mixture import Mixture
+from ml.models.recurrent_part import recurrent_of
 from ml.models.recurrent_stepper import RecurrentLanguageModel
 from ml.models.unigram_cache import UnigramCache
 from ml.preset import KneserNeyRecipe, MaximumLikelihoodRecipe, Preset, RecurrentRecipe
@@ -209,7 +210,7 @@ def _train(
         )
         training = recipe.training
     else:
-        network = RecurrentNetwork.of(recurrent_part(base.model), dropout=recipe.dropout, dtype=dtype)
+        network = RecurrentNetwork.of(recurrent_of(base.model), dropout=recipe.dropout, dtype=dtype)
         training = replace(recipe.training, learning_rate=recipe.training.tuning_rate)
     yield started(sum(weight.numel() for weight in network.parameters()))
     yield from Loop(
@@ -226,17 +227,6 @@ def _train(
         network.arrays(), cell=network.recipe.cell, eos=tokenizer.eos, context=network.recipe.context
     )
     yield _completed(recipe, recurrent, train=train, valid=valid, tokenizer=tokenizer)
-
-
-def recurrent_part(model: LanguageModel) -> RecurrentLanguageModel:
-    """The recurrent network of a model, by itself or mixed with others. Raises ConfigError where there is none."""
-    if isinstance(model, RecurrentLanguageModel):
-        return model
-    parts = model.components.values() if isinstance(model, Mixture) else ()
-    for part in parts:
-        if isinstance(part, RecurrentLanguageModel):
-            return part
-    raise ConfigError("The base model holds no recurrent network to go on from. Take one that a recurrent preset made.")
 
 
 def _count(

@@ -11,6 +11,7 @@ from ml.__main__ import FAILED, SUCCESS, main
 from ml.models.kneser_ney import KneserNey
 from ml.models.maximum_likelihood import MaximumLikelihood
 from ml.text.tokenizers import learn_tokenizer
+from ml.training import run as training
 
 
 def kept(directory: Path, posts: list[str], *, order: int) -> Path:
@@ -31,6 +32,22 @@ def file(tmp_path_factory: pytest.TempPathFactory, small_corpus: list[str]) -> P
     path = tmp_path_factory.mktemp("file") / "posts.jsonl"
     path.write_text("".join(json.dumps({"text": post}) + "\n" for post in small_corpus[250:]))
     return path
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory, small_corpus: list[str]) -> Path:
+    """A trained mixture, small enough to be trained in a moment."""
+    directory = tmp_path_factory.mktemp("learnt")
+    small: dict[str, object] = {
+        "model.hidden_size": 10,
+        "model.embedding_size": 6,
+        "text.vocabulary_size": 300,
+        "training.columns": 4,
+    }
+    training.write_request(directory, training.Request(preset="lstm-kn5", seed=1, epochs=2, overrides=small))
+    (directory / "posts.jsonl").write_text("".join(json.dumps({"text": post}) + "\n" for post in small_corpus[:250]))
+    list(training.run(directory))
+    return directory / training.ARTIFACT
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -119,3 +136,40 @@ def test_what_costs_infinitely_much_is_null_in_json_and_inf_to_read(
     assert told["totals"]["perplexity"] is told["costs"][0]["nats"] is None
     assert run(monkeypatch, "evaluate", tmp_path / "a", tmp_path / "posts.txt") == SUCCESS
     assert "perplexity inf" in capsys.readouterr().out
+
+
+def test_a_mixture_that_goes_on_learning_is_told_beside_itself_at_rest(
+    learnt: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Words of which the training knew nothing, again and again.
+    for name in ("valid.txt", "test.txt"):
+        (tmp_path / name).write_text("zwölf Boxkämpfer jagen Viktor\n" * 60)
+    files = {path: path.read_bytes() for path in learnt.rglob("*") if path.is_file()}
+    asked = ["evaluate", learnt, tmp_path / "test.txt", "--dynamic", tmp_path / "valid.txt", "--against", learnt]
+    assert run(monkeypatch, *asked, "--json") == SUCCESS
+    told = json.loads(capsys.readouterr().out)
+    assert told["totals"]["bits_per_byte"] < 0.7 * told["against"]["totals"]["bits_per_byte"]
+    assert told["against"]["comparison"]["probability_better"] == 1
+    assert told["dynamic"]["learning_rate"] > 0
+    assert {path: path.read_bytes() for path in learnt.rglob("*") if path.is_file()} == files
+    assert run(monkeypatch, *asked) == SUCCESS
+    assert "while learning on: gradient " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [["--lengths", "5"], ["--calibration"]])
+def test_what_looks_at_a_model_at_rest_does_not_go_with_one_that_learns(
+    options: list[str],
+    learnt: Path,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(monkeypatch, "evaluate", learnt, file, "--dynamic", file, *options) == FAILED
+    assert "at rest" in capsys.readouterr().err
+
+
+def test_an_n_gram_model_has_nothing_that_goes_on_learning(
+    model: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "evaluate", model, file, "--dynamic", file) == FAILED
+    assert "no recurrent network" in capsys.readouterr().err
