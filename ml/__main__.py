@@ -1,4 +1,4 @@
-"""python -m ml train | evaluate | sample | bench: the package without the service, from files."""
+"""python -m ml train | evaluate | gradients | sample | bench: the package without the service, from files."""
 
 import argparse
 import os
@@ -17,6 +17,7 @@ from ml.evaluation.bootstrap import compare, intervals
 from ml.evaluation.calibration import calibration
 from ml.evaluation.lengths import length_calibration
 from ml.evaluation.report import Against, Dynamic, PostCost, Report, Totals, to_json, to_text
+from ml.models.recurrent_part import recurrent_of
 from ml.process import die_with_parent, use_large_pages, wait_briefly
 from ml.sampling.controls import Controls
 from ml.sampling.engine import sample
@@ -187,6 +188,27 @@ def _costs(scores: PostScores, loaded: artifact.Artifact) -> list[PostCost]:
     ]
 
 
+def _gradients(arguments: argparse.Namespace) -> int:
+    loaded = artifact.load(arguments.artifact)
+    tokens = loaded.tokenizer.encode_posts(_posts(arguments.file, raw=arguments.raw))
+    recurrent = recurrent_of(loaded.model)
+    from ml import gradient_flow, gradient_report  # noqa: PLC0415  torch takes a second to import
+    from ml.models.recurrent import RecurrentNetwork  # noqa: PLC0415
+
+    flow = gradient_flow.gradient_flow(
+        RecurrentNetwork.of(recurrent),
+        tokens,
+        eos=loaded.tokenizer.eos,
+        steps=arguments.steps,
+        places=arguments.places,
+        seed=arguments.seed,
+    )
+    if arguments.plot is not None:
+        gradient_report.write_plot(flow, arguments.plot)
+    sys.stdout.write(gradient_report.to_json(flow) + "\n" if arguments.json else gradient_report.to_text(flow))
+    return SUCCESS
+
+
 def _sample(arguments: argparse.Namespace) -> int:
     loaded = artifact.load(arguments.artifact)
     controls = Controls(
@@ -208,7 +230,7 @@ def _bench(arguments: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="train|evaluate|sample|bench")
+    commands = parser.add_subparsers(required=True, metavar="train|evaluate|gradients|sample|bench")
 
     train = commands.add_parser("train", help="train a model in a directory, or go on with what is there")
     train.set_defaults(command=_train)
@@ -229,6 +251,27 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--json", action="store_true", help="a JSON line an event, as without a terminal")
     train.add_argument("--die-with-parent", action="store_true", help="end when the parent process does (Linux)")
 
+    _add_evaluate(commands)
+    _add_gradients(commands)
+
+    say = commands.add_parser("sample", help="new sentences")
+    say.set_defaults(command=_sample)
+    say.add_argument("artifact", type=Path)
+    say.add_argument("-n", type=int, default=5)
+    say.add_argument("--prompt", default="")
+    say.add_argument("--temperature", type=float, default=0.8)
+    say.add_argument("--top-k", type=int)
+    say.add_argument("--top-p", type=float)
+    say.add_argument("--max-characters", type=int, default=280)
+    say.add_argument("--seed", type=int, default=1)
+
+    bench = commands.add_parser("bench", help="our presets and their peers in one table, from one run")
+    bench.set_defaults(command=_bench)
+    command.add_options(bench, data=os.environ.get(VARIABLE))
+    return parser
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     score = commands.add_parser("evaluate", help="perplexity and bits per byte of a file of posts")
     score.set_defaults(command=_evaluate)
     score.add_argument("artifact", type=Path)
@@ -250,21 +293,18 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--seed", type=int, default=1, help="of what is drawn")
     score.add_argument("--json", action="store_true", help="one JSON object")
 
-    say = commands.add_parser("sample", help="new sentences")
-    say.set_defaults(command=_sample)
-    say.add_argument("artifact", type=Path)
-    say.add_argument("-n", type=int, default=5)
-    say.add_argument("--prompt", default="")
-    say.add_argument("--temperature", type=float, default=0.8)
-    say.add_argument("--top-k", type=int)
-    say.add_argument("--top-p", type=float)
-    say.add_argument("--max-characters", type=int, default=280)
-    say.add_argument("--seed", type=int, default=1)
 
-    bench = commands.add_parser("bench", help="our presets and their peers in one table, from one run")
-    bench.set_defaults(command=_bench)
-    command.add_options(bench, data=os.environ.get(VARIABLE))
-    return parser
+def _add_gradients(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    see = commands.add_parser("gradients", help="how far back a recurrent model's gradient reaches")
+    see.set_defaults(command=_gradients)
+    see.add_argument("artifact", type=Path)
+    see.add_argument("file", type=Path)
+    see.add_argument("--raw", action="store_true", help="take the posts as they are, without cleaning")
+    see.add_argument("--steps", type=int, default=50, metavar="K", help="how many steps back (default: 50)")
+    see.add_argument("--places", type=int, default=256, metavar="N", help="tokens that are looked at (default: 256)")
+    see.add_argument("--seed", type=int, default=1, help="of which places")
+    see.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw it (needs matplotlib)")
+    see.add_argument("--json", action="store_true", help="one JSON object")
 
 
 if __name__ == "__main__":

@@ -168,8 +168,24 @@ def test_what_looks_at_a_model_at_rest_does_not_go_with_one_that_learns(
     assert "at rest" in capsys.readouterr().err
 
 
-def test_an_n_gram_model_has_nothing_that_goes_on_learning(
+def test_an_n_gram_model_has_nothing_that_goes_on_learning_and_no_gradient(
     model: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "evaluate", model, file, "--dynamic", file) == FAILED
-    assert "no recurrent network" in capsys.readouterr().err
+    for asked in (["evaluate", model, file, "--dynamic", file], ["gradients", model, file]):
+        assert run(monkeypatch, *asked) == FAILED
+        assert "no recurrent network" in capsys.readouterr().err
+
+
+def test_the_gradient_of_a_mixtures_network_is_printed_and_drawn(
+    learnt: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["gradients", learnt, file, "--steps", 12, "--places", 50]
+    assert run(monkeypatch, *asked, "--json", "--plot", tmp_path / "plot.svg") == SUCCESS
+    told = json.loads(capsys.readouterr().out)
+    curve = told["layers"][0]["hidden"]
+    assert told["cell"] == "lstm"
+    assert [at["k"] for at in curve] == list(range(13))
+    assert 0 < curve[12]["median"] < curve[1]["median"]
+    assert (tmp_path / "plot.svg").read_text().startswith("<?xml")
+    assert run(monkeypatch, *asked) == SUCCESS
+    assert "with each step back" in capsys.readouterr().out
