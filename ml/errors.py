@@ -6,7 +6,8 @@ MlError
 ├── ArtifactError    a model directory that is missing, incomplete, altered or of another version
 ├── ConfigError      a preset or setting that does not exist or contradicts another
 ├── TrainingDiverged the loss is no longer a number
-└── SamplingError    the controls leave no sentence to draw
+├── SamplingError    the controls leave no sentence to draw
+└── EvaluationError  a model that gives no numbers, or too few posts to measure by
 """
 
 
@@ -36,6 +37,10 @@ class TrainingDiverged(MlError):
 
 class SamplingError(MlError):
     """The controls leave no sentence to draw."""
+
+
+class EvaluationError(MlError):
+    """A model gives no numbers, or there are too few posts to measure it by."""
 
 
 class Interrupted(Exception):

@@ -23,6 +23,9 @@ class TextRecipe:
     tokenizer: str
     vocabulary_size: int
 
+    def __post_init__(self) -> None:
+        _check(2 <= self.vocabulary_size <= 1_000_000, "text.vocabulary_size", self.vocabulary_size, "2 to 1,000,000")
+
 
 @dataclass(frozen=True, kw_only=True)
 class KneserNeyRecipe:

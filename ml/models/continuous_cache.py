@@ -104,6 +104,11 @@ class ContinuousCache:
         return cls(model, weight=weight, sharpness=sharpness, length=length)
 
     @property
+    def model(self) -> RecurrentLanguageModel:
+        """The model inside."""
+        return self._model
+
+    @property
     def vocabulary_size(self) -> int:
         return self._model.vocabulary_size
 

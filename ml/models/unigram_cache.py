@@ -80,6 +80,11 @@ class UnigramCache:
         return cls(model, weight=weight, length=length, eos=eos)
 
     @property
+    def model(self) -> StoredModel:
+        """The model inside."""
+        return self._model
+
+    @property
     def vocabulary_size(self) -> int:
         return self._model.vocabulary_size
 

@@ -26,12 +26,21 @@ def read_posts(path: Path) -> list[str]:
         if not line.strip():
             continue
         try:
+            _check_encoding(line)
             posts.append(read_line(line.decode("utf-8")))
         except UnicodeDecodeError as error:
             raise CorpusError(f"{path}, line {number}: not UTF-8 ({error.reason}). Save the file as UTF-8.") from error
         except ValueError as error:
             raise CorpusError(f"{path}, line {number}: {error}") from error
+        except RecursionError as error:
+            raise CorpusError(f"{path}, line {number}: not a post, but JSON nested too deep to read.") from error
     return posts
+
+
+def _check_encoding(line: bytes) -> None:
+    """UTF-16 and UTF-32 without a mark decode as UTF-8: as letters with zeros between. A stray zero is only junk."""
+    if line.count(0) * 4 >= len(line):
+        raise ValueError("full of zero bytes, as UTF-16 and UTF-32 are. Save the file as UTF-8.")
 
 
 def _read_json_line(line: str) -> str:

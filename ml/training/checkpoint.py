@@ -1,11 +1,13 @@
 """Everything that a training needs to go on as if nothing had happened, in one file, written whole or not at all."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -36,8 +38,9 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A position with the tensors that belong to it."""
+    """A position with the tensors that belong to it. training: which one they are of, as `fingerprint` says."""
 
+    training: str
     position: Position
     tensors: Mapping[str, Tensor]
 
@@ -48,7 +51,8 @@ def write(directory: Path, checkpoint: Checkpoint) -> None:
     arriving = directory / f"{FILE_NAME}.arriving"
     # Own copies: safetensors refuses tensors that share memory.
     tensors = {name: tensor.detach().clone().contiguous() for name, tensor in checkpoint.tensors.items()}
-    save_file(tensors, arriving, metadata={"position": json.dumps(asdict(checkpoint.position))})
+    position = json.dumps(asdict(checkpoint.position))
+    save_file(tensors, arriving, metadata={"training": checkpoint.training, "position": position})
     with arriving.open("rb") as file:
         os.fsync(file.fileno())
     arriving.replace(directory / FILE_NAME)
@@ -58,11 +62,21 @@ def read(directory: Path) -> Checkpoint | None:
     """The checkpoint of a directory; None where there is none, or none that can be read: then it begins anew."""
     try:
         with safe_open(directory / FILE_NAME, framework="pt") as file:
-            position = Position(**json.loads((file.metadata() or {})["position"]))
+            metadata = file.metadata() or {}
+            training, position = metadata["training"], Position(**json.loads(metadata["position"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError):
         return None
-    return Checkpoint(position=position, tensors=tensors)
+    return Checkpoint(training=training, position=position, tensors=tensors)
+
+
+def fingerprint(*parts: object) -> str:
+    """Names a training by what it is made of: recipes, seed, token arrays. Their `repr` or their bytes are hashed."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

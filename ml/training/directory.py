@@ -6,6 +6,7 @@ from typing import Final
 
 from ml import artifact, preset
 from ml.errors import ConfigError, CorpusError
+from ml.models.recurrent_part import recurrent_of
 from ml.training import run
 
 # A vocabulary that no corpus of posts fills: with closed-vocabulary words every word of the file is one.
@@ -38,7 +39,7 @@ def prepare(directory: Path, request: run.Request, *, files: Mapping[str, Sequen
         raise ConfigError(f"{directory} is not empty. Give a new one, or no corpus to go on with what is there.")
     preset.load(request.preset, request.overrides)
     if request.base is not None:
-        run.recurrent_part(artifact.load(Path(request.base)).model)
+        recurrent_of(artifact.load(Path(request.base)).model)
     for paths in files.values():
         _check(paths)
     directory.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ from ml.training.optimizers import adamw, one_cycle
 
 PROGRESS_SECONDS = 1.0
 CHECKPOINT_SECONDS = 20.0
+MOST_NATS = 700.0  # a token; the perplexity of more is no float
 VALIDATED_SIDE_BY_SIDE = 16
 
 
@@ -69,6 +70,19 @@ class Loop:
         self._columns = fitting_columns(len(corpus.train), columns=recipe.columns, window=recipe.window)
         self._budget = Budget(
             steps_an_epoch=len(self._batches(epoch=1)), epochs=epochs or recipe.epochs, minutes=minutes
+        )
+        # Minutes are left out: on a slower machine somebody may give it more.
+        self._training = checkpoint.fingerprint(
+            network.recipe,
+            network.dropout,
+            network.vocabulary_size,
+            recipe,
+            epochs,
+            seed,
+            corpus.eos,
+            corpus.train,
+            corpus.valid,
+            *(weight.detach().numpy() for weight in network.parameters()),  # of chance by the seed, or of a base model
         )
         self._optimizer = adamw(network, recipe)
         self._position = Position()
@@ -146,10 +160,7 @@ class Loop:
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._recipe.clip)
         nats = loss.item()
         if not math.isfinite(nats):
-            raise TrainingDiverged(
-                f"The loss is no longer a number after {position.step} steps. Train again with another seed, or with a "
-                "smaller training.learning_rate."
-            )
+            raise _diverged(position.step)
         self._optimizer.step()
         position.nats += nats * counted
         position.tokens += counted
@@ -222,6 +233,8 @@ class Loop:
         position = self._position
         began_at = self._clock()
         valid_nats = self._validate()
+        if not max(valid_nats, position.nats / position.tokens) < MOST_NATS:
+            raise _diverged(position.step)
         if position.best_valid_nats is None or valid_nats < position.best_valid_nats:
             position.best_valid_nats = valid_nats
             position.stale = 0
@@ -270,11 +283,11 @@ class Loop:
         tensors |= {f"state.{number}": part for number, part in enumerate(flattened(self._state))}
         tensors |= checkpoint.optimizer_tensors(self._optimizer)
         tensors["random"] = torch.get_rng_state()
-        checkpoint.write(self._directory, Checkpoint(position=self._position, tensors=tensors))
+        checkpoint.write(self._directory, Checkpoint(training=self._training, position=self._position, tensors=tensors))
 
     def _restore(self) -> None:
         found = checkpoint.read(self._directory)
-        if found is None:
+        if found is None or found.training != self._training:
             return
         self._position = found.position
         self._network.load_state_dict(_named(found.tensors, "network."))
@@ -283,6 +296,13 @@ class Loop:
         self._state = unflattened(parts, like=self._state)
         checkpoint.restore_optimizer(self._optimizer, found.tensors)
         torch.set_rng_state(found.tensors["random"])
+
+
+def _diverged(steps: int) -> TrainingDiverged:
+    return TrainingDiverged(
+        f"The loss is no longer a number after {steps} steps. Train again with another seed, or with a smaller "
+        "training.learning_rate."
+    )
 
 
 def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

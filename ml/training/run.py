@@ -24,6 +24,7 @@ from ml.models.continuous_cache import ContinuousCache
 from ml.models.kneser_ney import KneserNey
 from ml.models.maximum_likelihood import MaximumLikelihood
 from ml.models.mixture import Mixture
+from ml.models.recurrent_part import recurrent_of
 from ml.models.recurrent_stepper import RecurrentLanguageModel
 from ml.models.unigram_cache import UnigramCache
 from ml.preset import KneserNeyRecipe, MaximumLikelihoodRecipe, Preset, RecurrentRecipe
@@ -40,6 +41,9 @@ RESULTS = "results.jsonl"
 ARTIFACT = "artifact"
 CHECKPOINT = "checkpoint"
 SUFFIXES = (".jsonl", ".txt")
+MOST_SEEDS = 2**63
+MOST_MINUTES = 7 * 24 * 60
+MOST_EPOCHS = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +63,17 @@ class Request:
     overrides: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.minutes is not None and not 0 < self.minutes <= 7 * 24 * 60:
-            raise ConfigError(f"minutes is {self.minutes}; it has to be above 0 and at most a week.")
-        if self.epochs is not None and self.epochs < 1:
-            raise ConfigError(f"epochs is {self.epochs}; it has to be 1 or more.")
+        """Types are checked too: a request is read from a file that anybody may have written."""
+        _check(isinstance(self.preset, str), "preset", self.preset, "the name of a preset")
+        _check(_is_whole(self.seed) and 0 <= self.seed < MOST_SEEDS, "seed", self.seed, "a whole number of 0 or more")
+        minutes, epochs = self.minutes, self.epochs
+        timed = isinstance(minutes, int | float) and not isinstance(minutes, bool) and 0 < minutes <= MOST_MINUTES
+        _check(minutes is None or timed, "minutes", minutes, "above 0 and at most a week")
+        counted = _is_whole(epochs) and 1 <= (epochs or 0) <= MOST_EPOCHS
+        _check(epochs is None or counted, "epochs", epochs, f"a whole number from 1 to {MOST_EPOCHS:,}")
+        for name, folder in (("champion", self.champion), ("base", self.base)):
+            _check(folder is None or isinstance(folder, str), name, folder, "a directory")
+        _check(isinstance(self.overrides, Mapping), "overrides", self.overrides, "an object of settings by name")
 
 
 def write_request(directory: Path, request: Request) -> None:
@@ -75,15 +86,23 @@ def read_request(directory: Path) -> Request:
     """The request in a directory. Raises ConfigError."""
     try:
         return Request(**json.loads((directory / REQUEST).read_text()))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(f"{directory / REQUEST} cannot be read as a request: {error}.") from error
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check(good: bool, name: str, value: object, allowed: str) -> None:
+    if not good:
+        raise ConfigError(f"{name} is {value!r}; it has to be {allowed}.")
 
 
 def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Train what the directory asks for. Raises MlError, Interrupted."""
     if (directory / RESULTS).exists() and (directory / ARTIFACT / artifact.CONFIG).exists():
-        for line in (directory / RESULTS).read_text().splitlines():
-            yield events.from_line(line)
+        yield from _told_before(directory / RESULTS)
         return
     request = read_request(directory)
     recipe = preset.load(request.preset, request.overrides)
@@ -116,6 +135,17 @@ def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterato
 
 def _tokenizer(recipe: Preset, splits: Splits) -> Tokenizer:
     return learn_tokenizer(recipe.text.tokenizer, splits.train, vocabulary_size=recipe.text.vocabulary_size)
+
+
+def _told_before(path: Path) -> list[Event]:
+    """The results of a training that is done. Raises ConfigError."""
+    try:
+        told = [events.from_line(line) for line in path.read_text().splitlines()]
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}). Remove it to train again.") from error
+    if not told or not isinstance(told[-1], events.Finished):
+        raise ConfigError(f"{path} breaks off. Remove it to train again.")
+    return told
 
 
 def _write_whole(path: Path, content: str) -> None:
@@ -180,7 +210,7 @@ def _train(
         )
         training = recipe.training
     else:
-        network = RecurrentNetwork.of(recurrent_part(base.model), dropout=recipe.dropout, dtype=dtype)
+        network = RecurrentNetwork.of(recurrent_of(base.model), dropout=recipe.dropout, dtype=dtype)
         training = replace(recipe.training, learning_rate=recipe.training.tuning_rate)
     yield started(sum(weight.numel() for weight in network.parameters()))
     yield from Loop(
@@ -197,17 +227,6 @@ def _train(
         network.arrays(), cell=network.recipe.cell, eos=tokenizer.eos, context=network.recipe.context
     )
     yield _completed(recipe, recurrent, train=train, valid=valid, tokenizer=tokenizer)
-
-
-def recurrent_part(model: LanguageModel) -> RecurrentLanguageModel:
-    """The recurrent network of a model, by itself or mixed with others. Raises ConfigError where there is none."""
-    if isinstance(model, RecurrentLanguageModel):
-        return model
-    parts = model.components.values() if isinstance(model, Mixture) else ()
-    for part in parts:
-        if isinstance(part, RecurrentLanguageModel):
-            return part
-    raise ConfigError("The base model holds no recurrent network to go on from. Take one that a recurrent preset made.")
 
 
 def _count(
