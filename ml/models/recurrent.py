@@ -50,6 +50,8 @@ class RecurrentNetwork(nn.Module):
         self.projection = nn.Linear(H, E, bias=False) if recipe.tied and E != H else None
         self.output = None if recipe.tied else nn.Parameter(torch.empty(vocabulary_size, H).normal_(std=H**-0.5))
         self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
+        # Of a model that is served; it is fitted after training, which knows nothing of it.
+        self.temperature = 1.0
 
     @classmethod
     def of(
@@ -70,6 +72,7 @@ class RecurrentNetwork(nn.Module):
         )
         network = cls(recipe, vocabulary_size=model.vocabulary_size, dropout=dropout, dtype=dtype)
         network.load_arrays(model.arrays)
+        network.temperature = model.temperature
         return network
 
     def initial_state(self, batch_size: int) -> NetworkState:
@@ -110,7 +113,7 @@ class RecurrentNetwork(nn.Module):
     def logits(self, outputs: Tensor) -> Tensor:
         """Outputs [..., H] → logits of the next token [..., V]."""
         weight = self.output_weight().to(outputs.dtype)
-        return self.projected(outputs) @ weight.T + self.output_bias.to(outputs.dtype)
+        return (self.projected(outputs) @ weight.T + self.output_bias.to(outputs.dtype)) / self.temperature
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """The weights by the names that the serving model reads (ml/models/recurrent_stepper.py)."""

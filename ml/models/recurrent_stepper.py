@@ -17,6 +17,7 @@ from ml.models.cell_steps import CELL_STEPS, CellArrays, CellStep
 FILE_NAME: Final = "recurrent.safetensors"
 FORMAT: Final = "2"
 CONTEXTS: Final = ("post", "stream")
+LOWEST_TEMPERATURE: Final = 0.1
 # Posts of like length are read side by side, as many as make about this many places: what the cache holds well.
 _PLACES_AT_ONCE: Final = 2048
 _ROWS_AT_ONCE: Final = 64
@@ -45,18 +46,23 @@ class RecurrentState:
 
 
 class RecurrentLanguageModel:
-    """Layers of one kind of cell over V tokens.
+    """Layers of one kind of cell over V tokens, and a softmax whose temperature was fitted on held-out posts.
 
     With context "post" reading `<eos>` first forgets everything, so that each post is read from the same start; with
     "stream" the state goes on from post to post.
     """
 
-    def __init__(self, arrays: Mapping[str, FloatArray], *, cell: str, eos: int, context: str) -> None:
+    def __init__(
+        self, arrays: Mapping[str, FloatArray], *, cell: str, eos: int, context: str, temperature: float = 1.0
+    ) -> None:
         """arrays: as RecurrentNetwork.arrays names them. Raises ValueError where they do not fit together."""
         self.arrays = dict(arrays)
         self.cell = cell
         self.context = context
+        self.temperature = temperature
         self._eos = eos
+        if not LOWEST_TEMPERATURE <= temperature <= 1 / LOWEST_TEMPERATURE:
+            raise ValueError(f"its temperature is {temperature}")
         _check(self.arrays, cell=cell, eos=eos, context=context)
         self._embedding = self.arrays["embedding"]  # [V, E]
         self._cells = [
@@ -132,16 +138,23 @@ class RecurrentLanguageModel:
         x = outputs if self._projection is None else outputs @ self._projection
         logits = x @ self._output
         logits += self._output_bias
+        if self.temperature != 1:
+            logits *= np.float32(1 / self.temperature)
         logits -= logits.max(axis=1, keepdims=True)
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
         log_probs: FloatArray = logits
         return log_probs
+
+    def with_temperature(self, temperature: float) -> Self:
+        """The same weights with another temperature of the softmax."""
+        return type(self)(self.arrays, cell=self.cell, eos=self._eos, context=self.context, temperature=temperature)
 
     def save(self, directory: Path) -> None:
         """Write `recurrent.safetensors`."""
         directory.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
         metadata = {"format": FORMAT, "cell": self.cell, "eos": str(self._eos), "context": self.context}
+        metadata["temperature"] = repr(self.temperature)
         save_file(arrays, directory / FILE_NAME, metadata=metadata)
 
     @classmethod
@@ -154,7 +167,13 @@ class RecurrentLanguageModel:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
             if metadata.get("format") != FORMAT:
                 raise ArtifactError(f"{path} has format {metadata.get('format')!r}; this version reads {FORMAT!r}.")
-            return cls(arrays, cell=metadata["cell"], eos=int(metadata["eos"]), context=metadata["context"])
+            return cls(
+                arrays,
+                cell=metadata["cell"],
+                eos=int(metadata["eos"]),
+                context=metadata["context"],
+                temperature=float(metadata["temperature"]),
+            )
         except (OSError, SafetensorError, KeyError, ValueError, IndexError) as error:
             raise ArtifactError(f"{path} holds no recurrent model: {error}.") from error
 

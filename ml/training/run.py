@@ -26,6 +26,7 @@ from ml.models.maximum_likelihood import MaximumLikelihood
 from ml.models.mixture import Mixture
 from ml.models.recurrent_part import recurrent_of
 from ml.models.recurrent_stepper import RecurrentLanguageModel
+from ml.models.temperature import with_best_temperature
 from ml.models.unigram_cache import UnigramCache
 from ml.preset import KneserNeyRecipe, MaximumLikelihoodRecipe, Preset, RecurrentRecipe
 from ml.text.cleaning import clean, is_repost
@@ -241,10 +242,13 @@ def _completed(
 ) -> StoredModel:
     """What was trained or counted, with what the recipe puts beside and around it, fitted on the validation posts."""
     cache = None if recipe.cache is None else recipe.cache.kind
-    if cache == "continuous" and isinstance(model, RecurrentLanguageModel):
-        model = ContinuousCache.fit(model, valid)
-    if recipe.ngram is not None:
-        model = Mixture.fit({"recurrent": model, "kneser-ney": _count(recipe.ngram, train, tokenizer)}, valid)
+    ngrams = None if recipe.ngram is None else _count(recipe.ngram, train, tokenizer)
+    if isinstance(model, RecurrentLanguageModel):
+        model = with_best_temperature(model, valid, beside=[] if ngrams is None else [ngrams.score(valid)])
+        if cache == "continuous":
+            model = ContinuousCache.fit(model, valid)
+    if ngrams is not None:
+        model = Mixture.fit({"recurrent": model, "kneser-ney": ngrams}, valid)
     if cache == "unigram":
         model = UnigramCache.fit(model, valid, eos=tokenizer.eos)
     return model

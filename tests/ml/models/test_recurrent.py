@@ -183,7 +183,9 @@ def test_weights_that_do_not_fit_together_are_refused(tmp_path: Path, name: str,
     arrays = load_file(tmp_path / FILE_NAME)
     arrays[name] = np.ascontiguousarray(spoil(arrays[name]))
     save_file(
-        arrays, tmp_path / FILE_NAME, metadata={"format": "2", "cell": "lstm", "eos": str(EOS), "context": "post"}
+        arrays,
+        tmp_path / FILE_NAME,
+        metadata={"format": "2", "cell": "lstm", "eos": str(EOS), "context": "post", "temperature": "1.0"},
     )
     with pytest.raises(ArtifactError, match="holds no recurrent model"):
         RecurrentLanguageModel.load(tmp_path)
