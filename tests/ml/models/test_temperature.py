@@ -60,7 +60,7 @@ def test_the_temperature_at_which_posts_were_said_is_found(model: RecurrentLangu
 def test_beside_another_model_the_best_is_the_mixtures_best(model: RecurrentLanguageModel) -> None:
     tokens = drawn_from(model, 500)
     # Another model, which knows half of the tokens well.
-    other = np.where(np.random.default_rng(4).random(500) < 0.5, np.log(0.9), np.log(0.01)).astype(np.float32)
+    other = np.log(np.random.default_rng(4).choice([0.9, 0.01], size=500)).astype(np.float32)
     chosen = with_best_temperature(model, tokens, beside=[other])
 
     def best_with(temperature: float) -> float:
