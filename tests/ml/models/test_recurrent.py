@@ -199,6 +199,27 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
         RecurrentLanguageModel.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("size", "layers", "tied", "published_millions"),
+    [
+        pytest.param(200, 2, False, 4.6, id="small, Zaremba et al. 2014"),
+        pytest.param(650, 2, False, 19.8, id="medium, Zaremba et al. 2014"),
+        pytest.param(1500, 2, False, 66.0, id="large, Zaremba et al. 2014"),
+        pytest.param(1500, 2, True, 51.0, id="large and tied, Press & Wolf 2016"),
+    ],
+)
+def test_published_networks_have_their_published_numbers_of_parameters(
+    size: int, layers: int, tied: bool, published_millions: float
+) -> None:
+    recipe = RecurrentRecipe(
+        cell="lstm", embedding_size=size, hidden_size=size, layers=layers, tied=tied, context="stream"
+    )
+    with torch.device("meta"):  # shapes alone
+        network = RecurrentNetwork(recipe, vocabulary_size=10_000)
+    millions = sum(weight.numel() for weight in network.parameters()) / 1e6
+    assert millions == pytest.approx(published_millions, abs=0.06)
+
+
 def test_tied_weights_are_one_matrix() -> None:
     assert not any(
         name.startswith("output") and weight.ndim == 2 for name, weight in small_network().named_parameters()
