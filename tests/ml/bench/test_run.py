@@ -70,7 +70,7 @@ def test_only_one_system_can_be_asked_for(data: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nothing",), "There is no benchmark 'nothing'; there are ngrams, ptb, trump"),
+        (("nothing",), "There is no benchmark 'nothing'; there are cells, ngrams, ptb"),
         (("ngrams",), "MYNAH_BENCHMARK_DATA"),
         (("ngrams", "--data", "nowhere"), "nowhere/ptb/ptb.train.txt"),
         (("ngrams", "--only", "srilm"), "no system 'srilm'"),
