@@ -280,7 +280,10 @@ def test_columns_and_windows_beyond_the_corpus_fit_themselves_to_it(
     overrides: dict[str, object], tmp_path: Path
 ) -> None:
     prepare(tmp_path, preset_name="lstm", overrides=overrides)
-    train(fixed(tmp_path, ["so so so"] * 20, ["so"], ["so so"]))
+    loaded = train(fixed(tmp_path, ["so so so"] * 20, ["so"], ["so so"]))
+    costs = loaded.model.score(loaded.tokenizer.encode_posts(["so so so"]))
+    assert len(costs) > 1
+    assert np.isfinite(costs).all()
 
 
 @pytest.mark.parametrize(
