@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 # What matrix products run on, oldest first.
-FLAGS: Final = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve")
+FLAGS: Final = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve")
 PROCESSORS: Final = Path("/proc/cpuinfo")
 
 
@@ -15,9 +15,10 @@ def facts() -> str:
     """Processor and what it can do, cores that may be used, versions, precision."""
     model, flags = processor(PROCESSORS.read_text() if PROCESSORS.exists() else "")
     abilities = f" ({', '.join(flags)})" if flags else ""
-    precision = "bfloat16 products where a preset asks for them and the processor has amx_bf16, else float32"
+    precision = "bfloat16 products where a preset asks for them and the processor multiplies it, else float32"
+    cores = _cores()
     return (
-        f"{model}{abilities}, {_cores()} cores; Python {platform.python_version()}, torch {_version('torch')}, "
+        f"{model}{abilities}, {cores} {'core' if cores == 1 else 'cores'}; Python {platform.python_version()}, torch {_version('torch')}, "
         f"mynah {_version('mynah')}; {precision}; peers in float32"
     )
 
