@@ -18,8 +18,8 @@ def facts() -> str:
     precision = "bfloat16 products where a preset asks for them and the processor multiplies it, else float32"
     cores = _cores()
     return (
-        f"{model}{abilities}, {cores} {'core' if cores == 1 else 'cores'}; Python {platform.python_version()}, torch {_version('torch')}, "
-        f"mynah {_version('mynah')}; {precision}; peers in float32"
+        f"{model}{abilities}, {cores} {'core' if cores == 1 else 'cores'}; Python {platform.python_version()}, "
+        f"torch {_version('torch')}, mynah {_version('mynah')}; {precision}; peers in float32"
     )
 
 

@@ -4,7 +4,6 @@ from typing import Final
 
 import torch
 
-
 # Instructions that multiply bfloat16: of matrices (Intel since 2023), of vectors (AMD since Zen 4). Elsewhere it is
 # emulated and slower than float32.
 FLAGS: Final = ("amx_bf16", "avx512_bf16")
