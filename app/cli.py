@@ -23,7 +23,7 @@ from app.personas import service as personas
 from app.personas.models import Persona
 from app.runtime import Runtime, open_runtime
 from app.sampling import service as sampling
-from app.sampling.served_models import ServedModels
+from app.sampling.sampler import open_sampler
 from app.settings import Settings
 from app.training import promotion
 from app.training import service as training
@@ -86,8 +86,9 @@ def run_worker(
 
     async def work() -> None:
         async with open_runtime(settings) as runtime:
-            worker.register_tasks(runtime, _served_models(runtime))
-            await worker.work(runtime, queues)
+            with open_sampler(runtime) as sampler:
+                worker.register_tasks(runtime, sampler)
+                await worker.work(runtime, queues)
 
     asyncio.run(until_signalled(work()))
 
@@ -114,7 +115,7 @@ def import_(
 
         with progress_bar("{task.fields[note]}", out) as progress:
             bar = progress.add_task("Importing", total=None, note="")
-            async with jobs_here(runtime, _served_models(runtime), jobs.IMPORT_QUEUE):
+            async with jobs_here(runtime, jobs.IMPORT_QUEUE):
                 done = await follow(
                     look,
                     until=lambda row: row.status in {SourceStatus.IMPORTED, SourceStatus.FAILED},
@@ -157,7 +158,7 @@ def train(
         over = {TrainingStatus.SUCCEEDED, TrainingStatus.FAILED, TrainingStatus.CANCELLED}
         with progress_bar("{task.percentage:>3.0f}%  {task.fields[note]}", out) as progress:
             bar = progress.add_task(f"Training {preset}", total=1.0, note="waiting for its turn")
-            async with jobs_here(runtime, _served_models(runtime), jobs.TRAINING_QUEUE):
+            async with jobs_here(runtime, jobs.TRAINING_QUEUE):
                 done = await follow(
                     look,
                     until=lambda seen: seen.status in over,
@@ -195,9 +196,8 @@ def say(
     }
 
     async def run(runtime: Runtime) -> None:
-        spoken = await sampling.speak(
-            runtime, _served_models(runtime), handle=handle, n=n, controls=controls, seed=seed
-        )
+        with open_sampler(runtime) as sampler:
+            spoken = await sampling.speak(runtime, sampler, handle=handle, n=n, controls=controls, seed=seed)
         for sentence in spoken.sentences:
             out.print(sentence.text, markup=False, highlight=False, soft_wrap=True)
 
@@ -262,10 +262,6 @@ def _with_runtime(run: Callable[[Runtime], Awaitable[None]]) -> None:
             await run(runtime)
 
     asyncio.run(opened())
-
-
-def _served_models(runtime: Runtime) -> ServedModels:
-    return ServedModels(runtime.store, runtime.settings.data_dir / "models")
 
 
 async def _show_models(runtime: Runtime, handle: str) -> None:

@@ -156,9 +156,7 @@ async def _newest_training(session: AsyncSession, persona: Persona) -> Training 
 async def _speak(app: FastAPI, persona: Persona, out: Console, *, n: int = 3) -> None:
     controls = {"temperature": sampling.TEMPERATURE, "max_characters": 200}
     runtime: Runtime = app.state.runtime
-    spoken = await sampling.speak(
-        runtime, app.state.served_models, handle=persona.handle, n=n, controls=controls, seed=None
-    )
+    spoken = await sampling.speak(runtime, app.state.sampler, handle=persona.handle, n=n, controls=controls, seed=None)
     out.print(f"Model {spoken.version.number} ({spoken.version.preset}) says:", highlight=False)
     for sentence in spoken.sentences:
         out.print(f"  “{sentence.text}”", markup=False, highlight=False, soft_wrap=True)

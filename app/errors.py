@@ -11,6 +11,7 @@ Each stage declares its own below these, in its `errors.py`. Rename a class and 
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pydantic import JsonValue
@@ -28,7 +29,7 @@ class Problem(Exception):
     type: str = "internal-error"
     title: str = "Something went wrong on our side"
     status: int = 500
-    headers: ClassVar[dict[str, str]] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
     # Whether the same again may succeed later.
     passes: ClassVar[bool] = False
 
@@ -75,7 +76,7 @@ class Unauthenticated(Problem):
     type = "unauthenticated"
     title = "A valid API key is needed"
     status = 401
-    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
 
 class NotFound(Problem):

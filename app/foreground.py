@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from app import worker
 from app.runtime import Runtime
-from app.sampling.served_models import ServedModels
+from app.sampling.sampler import open_sampler
 from app.settings import Settings
 
 POLL_SECONDS = 0.3
@@ -77,16 +77,17 @@ async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def jobs_here(runtime: Runtime, served_models: ServedModels, queue: str) -> AsyncIterator[None]:
+async def jobs_here(runtime: Runtime, queue: str) -> AsyncIterator[None]:
     """Work off a queue in this process meanwhile. Where a worker runs as well, whoever is first takes a job."""
-    worker.register_tasks(runtime, served_models)
-    task = asyncio.create_task(worker.work(runtime, [queue]))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    with open_sampler(runtime) as sampler:
+        worker.register_tasks(runtime, sampler)
+        task = asyncio.create_task(worker.work(runtime, [queue]))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
 async def follow(

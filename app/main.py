@@ -17,7 +17,7 @@ from app.personas import endpoints as personas
 from app.posting import endpoints as posting
 from app.runtime import Runtime, open_runtime
 from app.sampling import endpoints as sampling
-from app.sampling.served_models import ServedModels
+from app.sampling.sampler import open_sampler
 from app.settings import Settings
 from app.timeline import endpoints as timeline
 from app.training import endpoints as training
@@ -34,13 +34,13 @@ def create_app(settings: Settings, *, with_worker: bool = True, clock: Clock = s
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_runtime(settings, clock) as runtime:
-            app.state.runtime = runtime
-            app.state.served_models = ServedModels(runtime.store, settings.data_dir / "models")
-            async with runtime.transaction() as session:
-                await ensure_admin_key(session, key=admin_key(settings), now=clock())
-            worker.register_tasks(runtime, app.state.served_models)
-            async with _worker_beside(runtime, wanted=with_worker):
-                yield
+            with open_sampler(runtime) as sampler:
+                app.state.runtime, app.state.sampler = runtime, sampler
+                async with runtime.transaction() as session:
+                    await ensure_admin_key(session, key=admin_key(settings), now=clock())
+                worker.register_tasks(runtime, sampler)
+                async with _worker_beside(runtime, wanted=with_worker):
+                    yield
 
     app = FastAPI(
         title="Mynah",

@@ -14,6 +14,7 @@ from app.db.embedded import embedded_postgres
 from app.db.engine import Transaction, open_engine, transactions
 from app.db.migrate import migrate
 from app.jobs import open_queue
+from app.remembered import Remembered
 from app.settings import Settings
 from app.storage import Store
 
@@ -27,6 +28,7 @@ class Runtime:
     queue: procrastinate.App
     store: Store
     clock: Clock
+    remembered: Remembered
 
 
 @asynccontextmanager
@@ -49,6 +51,7 @@ async def open_runtime(settings: Settings, clock: Clock = system_clock) -> Async
                     queue=queue,
                     store=Store(settings.store_url),
                     clock=clock,
+                    remembered=Remembered(settings.lookup_seconds),
                 )
         finally:
             await engine.dispose()

@@ -38,6 +38,14 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, le=24 * 60, description="Time that a training gets when nobody says otherwise."),
     ] = 10.0
+    model_cache_mb: Annotated[
+        float,
+        Field(gt=0, description="How much the models may take up that are loaded to speak, in megabytes a process."),
+    ] = 512.0
+    lookup_seconds: Annotated[
+        float,
+        Field(ge=0, le=60, description="How long a look-up of a key or of a persona's promoted model is remembered."),
+    ] = 1.0
     log_format: Annotated[
         Literal["auto", "console", "json"],
         Field(description="auto: console on a terminal, JSON elsewhere."),

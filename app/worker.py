@@ -9,7 +9,7 @@ from app import jobs
 from app.corpora import tasks as corpora
 from app.posting import tasks as posting
 from app.runtime import Runtime
-from app.sampling.served_models import ServedModels
+from app.sampling.sampler import Sampler
 from app.training import tasks as training
 
 log = structlog.get_logger()
@@ -19,11 +19,11 @@ RESTART_SECONDS = 5.0
 CONCURRENCY = {jobs.DEFAULT_QUEUE: 2, jobs.POSTING_QUEUE: 4, jobs.IMPORT_QUEUE: 1, jobs.TRAINING_QUEUE: 1}
 
 
-def register_tasks(runtime: Runtime, served_models: ServedModels) -> None:
+def register_tasks(runtime: Runtime, sampler: Sampler) -> None:
     """Tell the queue what each job name does. Once a runtime."""
     corpora.register(runtime)
     training.register(runtime)
-    posting.register(runtime, served_models)
+    posting.register(runtime, sampler)
     jobs.register(runtime.queue)
 
 

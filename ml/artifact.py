@@ -13,8 +13,9 @@ import numpy as np
 from safetensors import safe_open
 
 from ml.errors import ArtifactError
-from ml.language_model import LanguageModel, StoredModel
+from ml.language_model import LanguageModel, StoredModel, TokenArray
 from ml.models.families import FAMILIES
+from ml.serving.export import export
 from ml.text.tokenizer import Tokenizer
 from ml.text.tokenizers import load_tokenizer
 
@@ -34,16 +35,28 @@ class Artifact:
 
 
 def save(
-    directory: Path, *, family: str, model: StoredModel, tokenizer: Tokenizer, config: Mapping[str, object]
+    directory: Path,
+    *,
+    family: str,
+    model: StoredModel,
+    tokenizer: Tokenizer,
+    config: Mapping[str, object],
+    held_out: TokenArray | None = None,
 ) -> None:
-    """Write a model version, whole or not at all; what lay there is replaced."""
+    """Write a model version, whole or not at all; what lay there is replaced.
+
+    held_out: [T] int64, posts on which an int8 step is compared with the network (ml/serving/export.py); without them
+    none is written.
+    """
     arriving = directory.with_name(f".{directory.name}.arriving")
     shutil.rmtree(arriving, ignore_errors=True)
     arriving.mkdir(parents=True)
     model.save(arriving)
     tokenizer.save(arriving)
+    shift = None if held_out is None else export(model, arriving, tokens=held_out)
     described = {
         **config,
+        "int8_perplexity_shift": shift,
         "format": FORMAT,
         "family": family,
         "parameters": model.parameters,

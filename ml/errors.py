@@ -7,8 +7,11 @@ MlError
 ├── ConfigError      a preset or setting that does not exist or contradicts another
 ├── TrainingDiverged the loss is no longer a number
 ├── SamplingError    the controls leave no sentence to draw
+│   └── QueueFull    too many sentences wait already
 └── EvaluationError  a model that gives no numbers, or too few posts to measure by
 """
+
+from collections.abc import Mapping
 
 
 class MlError(Exception):
@@ -36,7 +39,19 @@ class TrainingDiverged(MlError):
 
 
 class SamplingError(MlError):
-    """The controls leave no sentence to draw."""
+    """The controls leave no sentence to draw. reasons: how many attempts were given up, by reason."""
+
+    def __init__(self, message: str, *, reasons: Mapping[str, int] | None = None) -> None:
+        super().__init__(message)
+        self.reasons = dict(reasons or {})
+
+
+class QueueFull(SamplingError):
+    """Too many sentences wait already. retry_after_seconds: when the queue will have emptied, at the present speed."""
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class EvaluationError(MlError):

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import ApiKey
 from app.errors import Problem, Unauthenticated
-from app.runtime import RuntimeDep
+from app.runtime import Runtime, RuntimeDep
 from app.settings import Settings
 
 ADMIN = "admin"
@@ -89,11 +89,17 @@ async def require_key(
     if credentials is None:
         raise Unauthenticated("Send your key as `Authorization: Bearer <key>`.")
     # Found by hash: how long the look-up takes says nothing about a key.
+    hashed = key_hash(credentials.credentials)
+    found = await runtime.remembered.get(("key", hashed), lambda: _valid_key(runtime, hashed))
+    if found is None:
+        raise Unauthenticated("This key is not known here, or was revoked.")
+    return found
+
+
+async def _valid_key(runtime: Runtime, hashed: str) -> ApiKey | None:
     # In a transaction of its own, over before the route begins: a route that waits must not hold a connection.
     async with runtime.transaction() as session:
         found: ApiKey | None = await session.scalar(
-            select(ApiKey).where(ApiKey.key_hash == key_hash(credentials.credentials), ApiKey.revoked_at.is_(None))
+            select(ApiKey).where(ApiKey.key_hash == hashed, ApiKey.revoked_at.is_(None))
         )
-    if found is None:
-        raise Unauthenticated("This key is not known here, or was revoked.")
     return found

@@ -14,7 +14,7 @@ from app.posting.platforms import PLATFORMS
 from app.posting.platforms.platform import Platform
 from app.runtime import Runtime
 from app.sampling import service as sampling
-from app.sampling.served_models import ServedModels
+from app.sampling.sampler import Sampler
 from app.states import states_before
 
 log = structlog.get_logger()
@@ -32,13 +32,13 @@ class Claim:
     text: str | None
 
 
-async def deliver(runtime: Runtime, served_models: ServedModels, *, publication_id: int) -> None:
+async def deliver(runtime: Runtime, sampler: Sampler, *, publication_id: int) -> None:
     """Send a publication that is due. Run again after a crash, it goes on with the draft that was recorded."""
     claim = await _claim(runtime, publication_id)
     if claim is None:
         return
     try:
-        text = claim.text or await _write_draft(runtime, served_models, claim)
+        text = claim.text or await _write_draft(runtime, sampler, claim)
         remote_id = await claim.platform.publish(text, idempotency_key=claim.idempotency_key)
     except Problem as problem:
         if is_outage(problem):
@@ -77,11 +77,11 @@ async def _claim(runtime: Runtime, publication_id: int) -> Claim | None:
     )
 
 
-async def _write_draft(runtime: Runtime, served_models: ServedModels, claim: Claim) -> str:
+async def _write_draft(runtime: Runtime, sampler: Sampler, claim: Claim) -> str:
     """Sample the text and record it before anything is sent, so that a second attempt sends the same."""
     controls = {"temperature": sampling.TEMPERATURE, "max_characters": claim.platform.max_characters}
     spoken = await sampling.speak(
-        runtime, served_models, handle=claim.handle, n=1, controls=controls, seed=secrets.randbelow(2**53)
+        runtime, sampler, handle=claim.handle, n=1, controls=controls, seed=secrets.randbelow(2**53)
     )
     sentence = spoken.sentences[0]
     async with runtime.transaction() as session:

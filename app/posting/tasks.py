@@ -3,11 +3,11 @@
 from app.jobs import POSTING_QUEUE, RETRY
 from app.posting import delivery, schedules
 from app.runtime import Runtime
-from app.sampling.served_models import ServedModels
+from app.sampling.sampler import Sampler
 
 
-def register(runtime: Runtime, served_models: ServedModels) -> None:
-    """Tell the queue its jobs, bound to a worker's runtime and the models that it has loaded."""
+def register(runtime: Runtime, sampler: Sampler) -> None:
+    """Tell the queue its jobs, bound to a worker's runtime and its sampler."""
     queue = runtime.queue
 
     @queue.periodic(cron="* * * * *")
@@ -22,4 +22,4 @@ def register(runtime: Runtime, served_models: ServedModels) -> None:
 
     @queue.task(name="posting.deliver", queue=POSTING_QUEUE, retry=RETRY)
     async def deliver(publication_id: int) -> None:
-        await delivery.deliver(runtime, served_models, publication_id=publication_id)
+        await delivery.deliver(runtime, sampler, publication_id=publication_id)

@@ -8,38 +8,50 @@ from app.personas.endpoints import HandlePath
 from app.problem_documents import responses
 from app.runtime import RuntimeDep
 from app.sampling import service
+from app.sampling.hang_up import unless_hung_up
+from app.sampling.sampler import Sampler
 from app.sampling.schemas import SentenceOut, SentencesCreate, SentencesOut
-from app.sampling.served_models import ServedModels
+from ml.sampling.sentence import Sentence
 
 router = APIRouter(prefix="/personas/{handle}", tags=["sampling"])
 
 
-def served_models_of(request: Request) -> ServedModels:
-    """The models that this process has loaded."""
-    served_models: ServedModels = request.app.state.served_models
-    return served_models
+def sampler_of(request: Request) -> Sampler:
+    """What this process draws sentences with."""
+    sampler: Sampler = request.app.state.sampler
+    return sampler
 
 
-@router.post("/sentences", responses=responses(401, 404, 409, 422, 503))
+SamplerDep = Annotated[Sampler, Depends(sampler_of)]
+
+
+@router.post("/sentences", responses=responses(401, 404, 409, 422, 429, 503))
 async def sample_sentences(
+    request: Request,
     runtime: RuntimeDep,
-    served_models: Annotated[ServedModels, Depends(served_models_of)],
+    sampler: SamplerDep,
     handle: HandlePath,
     body: SentencesCreate | None = None,
 ) -> SentencesOut:
     """New sentences in the persona's voice."""
     wanted = body or SentencesCreate()
     controls = wanted.model_dump(exclude={"n", "seed"})
-    spoken = await service.speak(runtime, served_models, handle=handle, n=wanted.n, controls=controls, seed=wanted.seed)
+    spoken = await unless_hung_up(
+        request, service.speak(runtime, sampler, handle=handle, n=wanted.n, controls=controls, seed=wanted.seed)
+    )
     return SentencesOut(
         model=spoken.version.number,
         seed=spoken.seed,
-        sentences=[
-            SentenceOut(
-                text=sentence.text,
-                log_probability=sentence.log_probability,
-                perplexity=sentence.perplexity,
-            )
-            for sentence in spoken.sentences
-        ],
+        sentences=[_out(sentence) for sentence in spoken.sentences],
+        given_up=dict(spoken.given_up),
+    )
+
+
+def _out(sentence: Sentence) -> SentenceOut:
+    return SentenceOut(
+        text=sentence.text,
+        log_probability=sentence.log_probability,
+        perplexity=sentence.perplexity,
+        tokens=sentence.tokens,
+        finish=sentence.finish,
     )

@@ -1,7 +1,5 @@
 """What can go wrong with sampling."""
 
-from typing import ClassVar
-
 from app.errors import Conflict, InvalidInput, Problem, Unusable
 
 
@@ -27,13 +25,24 @@ class NoSentence(Unusable):
 
 
 class Busy(Problem):
-    """No core was free to sample on for a while."""
+    """More sentences wait than can be drawn in some seconds."""
 
     type = "busy"
     title = "The service is busy"
-    status = 503
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+    status = 429
     passes = True
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
+        self.headers = {"Retry-After": str(retry_after_seconds)}
+
+
+class HungUp(Problem):
+    """The client closed its connection; nobody reads this."""
+
+    type = "hung-up"
+    title = "The client went away"
+    status = 499
 
 
 class ModelUnavailable(Problem):

@@ -1,84 +1,92 @@
 """Sentences of a persona, from the model version that is promoted at this moment."""
 
-import asyncio
 import secrets
-import threading
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from app.errors import InvalidInput
 from app.personas import service as personas
+from app.personas.models import Persona
 from app.runtime import Runtime
 from app.sampling.errors import Busy, NoModelYet, NoSentence, PromptTooLong
-from app.sampling.served_models import ServedModels
+from app.sampling.sampler import Sampler, deadline
 from app.training import promotion
 from app.training.models import ModelVersion
-from ml.errors import ConfigError, SamplingError
+from ml.errors import ConfigError, QueueFull, SamplingError
 from ml.sampling.controls import Controls
-from ml.sampling.engine import Sentence, sample
+from ml.sampling.request import Listener, Request, Speech
+from ml.sampling.sentence import Sentence
+from ml.serving.loading import Served
+
+T = TypeVar("T")
 
 LONGEST_PROMPT = 500
-# Ten times what a hundred sentences take: whoever computes longer than that keeps the others from speaking.
-LONGEST_SECONDS = 20.0
-LONGEST_WAIT_SECONDS = 30.0
 # A little below what the model learnt: fewer slips, and still no two sentences alike.
 TEMPERATURE = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spoken:
-    """Sentences, with the version that said them and the seed that brings them back."""
+    """Sentences, with the version that said them and the seed that brings them back.
+
+    given_up: how many attempts were given up on the way, by reason.
+    """
 
     version: ModelVersion
     seed: int
     sentences: list[Sentence]
+    given_up: Mapping[str, int] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speaking:
+    """A persona with the version that speaks for it, loaded."""
+
+    persona: Persona
+    version: ModelVersion
+    served: Served
+
+
+async def speaking(runtime: Runtime, sampler: Sampler, *, handle: str) -> Speaking:
+    """Who speaks for a persona now. Raises PersonaNotFound, NoModelYet, ModelUnavailable."""
+    persona, version = await runtime.remembered.get(("promoted", handle), lambda: _promoted_version(runtime, handle))
+    return Speaking(persona=persona, version=version, served=await sampler.models.get(version))
 
 
 async def speak(
     runtime: Runtime,
-    served_models: ServedModels,
+    sampler: Sampler,
     *,
     handle: str,
     n: int,
     controls: Mapping[str, Any],
     seed: int | None,
+    listener: Listener | None = None,
 ) -> Spoken:
     """Sample `n` sentences under the controls that ml.sampling.controls.Controls names.
 
-    Raises PersonaNotFound, NoModelYet, PromptTooLong, InvalidInput, NoSentence, ModelUnavailable.
+    listener: hears of each token while it is said, in another thread.
+
+    Raises PersonaNotFound, NoModelYet, PromptTooLong, InvalidInput, NoSentence, Busy, ModelUnavailable.
     """
     checked = _checked(controls)
-    version = await _promoted_version(runtime, handle)
-    loaded = await served_models.get(version)
+    who = await speaking(runtime, sampler, handle=handle)
     seed = secrets.randbelow(2**53) if seed is None else seed
-    async with _seat(served_models.seats) as stop:
-        try:
-            sentences = await asyncio.to_thread(
-                sample, loaded.model, loaded.tokenizer, n=n, controls=checked, seed=seed, stop=stop
-            )
-        except SamplingError as error:
-            raise NoSentence(str(error)) from error
-    return Spoken(version=version, seed=seed, sentences=sentences)
+    speech = _asked(lambda: Speech(who.served.voice, checked, n=n, seed=seed, listener=listener, until=deadline()))
+    await carry_out(sampler, speech)
+    return Spoken(version=who.version, seed=seed, sentences=speech.sentences, given_up=speech.given_up)
 
 
-@asynccontextmanager
-async def _seat(seats: asyncio.Semaphore) -> AsyncIterator[Callable[[], bool]]:
-    """A core to compute on, for a while; yields whether that is over, or the caller gone. Raises Busy."""
+async def carry_out(sampler: Sampler, request: Request) -> None:
+    """Wait until a request to the engine is over. Raises NoSentence, Busy."""
     try:
-        async with asyncio.timeout(LONGEST_WAIT_SECONDS):
-            await seats.acquire()
-    except TimeoutError as error:
-        raise Busy("Too many sentences are being sampled at this moment. Try again in some seconds.") from error
-    over = threading.Event()
-    until = time.monotonic() + LONGEST_SECONDS
-    try:
-        yield lambda: over.is_set() or time.monotonic() > until
-    finally:
-        over.set()
-        seats.release()
+        await sampler.carry_out(request)
+    except QueueFull as error:
+        raise Busy(str(error), retry_after_seconds=error.retry_after_seconds) from error
+    except SamplingError as error:
+        raise NoSentence(str(error), reasons=dict(error.reasons)) from error
 
 
 def _checked(controls: Mapping[str, Any]) -> Controls:
@@ -87,14 +95,19 @@ def _checked(controls: Mapping[str, Any]) -> Controls:
         raise PromptTooLong.at(
             "/prompt", f"It has {len(prompt)} characters; the limit is {LONGEST_PROMPT}. Shorten it."
         )
+    return _asked(lambda: Controls(**controls))
+
+
+def _asked(make: Callable[[], T]) -> T:
+    """What the caller's values make; a value that makes no sense is told with its field."""
     try:
-        return Controls(**controls)
+        return make()
     except ConfigError as error:
-        field = str(error).split(" ", 1)[0]
-        raise InvalidInput.at(f"/{field}", str(error)) from error
+        name = str(error).split(" ", 1)[0]
+        raise InvalidInput.at(f"/{name}", str(error)) from error
 
 
-async def _promoted_version(runtime: Runtime, handle: str) -> ModelVersion:
+async def _promoted_version(runtime: Runtime, handle: str) -> tuple[Persona, ModelVersion]:
     async with runtime.transaction() as session:
         persona = await personas.find(session, handle=handle)
         version = await promotion.promoted(session, persona_id=persona.id)
@@ -103,4 +116,4 @@ async def _promoted_version(runtime: Runtime, handle: str) -> ModelVersion:
             f"@{persona.handle} has no model yet. Upload posts to it, or see how far its trainings are at "
             f"/api/v1/personas/{persona.handle}/trainings."
         )
-    return version
+    return persona, version

@@ -60,13 +60,13 @@ class RecurrentLanguageModel:
         self.cell = cell
         self.context = context
         self.temperature = temperature
-        self._eos = eos
+        self.eos = eos
         if not LOWEST_TEMPERATURE <= temperature <= 1 / LOWEST_TEMPERATURE:
             raise ValueError(f"its temperature is {temperature}")
         _check(self.arrays, cell=cell, eos=eos, context=context)
         self._embedding = self.arrays["embedding"]  # [V, E]
         self._cells = [
-            CELL_STEPS[cell](_weights_of_layer(self.arrays, layer)) for layer in range(_count_layers(self.arrays))
+            CELL_STEPS[cell](weights_of_layer(self.arrays, layer)) for layer in range(_count_layers(self.arrays))
         ]
         projection = self.arrays.get("projection")
         self._projection = None if projection is None else np.ascontiguousarray(projection.T)  # [H, E]
@@ -90,6 +90,11 @@ class RecurrentLanguageModel:
         return len(self._cells)
 
     @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Width of each part of a layer's state, the hidden state first."""
+        return CELL_STEPS[self.cell].state_sizes(self.hidden_size)
+
+    @property
     def tied(self) -> bool:
         return "output" not in self.arrays
 
@@ -99,13 +104,12 @@ class RecurrentLanguageModel:
         return sum(array.size for array in self.arrays.values())
 
     def initial_state(self, batch_size: int) -> RecurrentState:
-        sizes = CELL_STEPS[self.cell].state_sizes(self.hidden_size)
-        zeros = tuple(np.zeros((batch_size, size), dtype=np.float32) for size in sizes)
+        zeros = tuple(np.zeros((batch_size, size), dtype=np.float32) for size in self.state_sizes)
         return RecurrentState((zeros,) * self.layers)
 
     def step(self, tokens: TokenArray, state: RecurrentState) -> tuple[FloatArray, RecurrentState]:
         """Read one token a row: [B] int64 → log-probabilities [B, V] float32 of the next, and the state after it."""
-        if self.context == "post" and (begins := tokens == self._eos).any():
+        if self.context == "post" and (begins := tokens == self.eos).any():
             kept = (~begins)[:, np.newaxis].astype(np.float32)
             state = RecurrentState(tuple(tuple(part * kept for part in parts) for parts in state.layers))
         x = self._embedding[tokens]
@@ -147,13 +151,13 @@ class RecurrentLanguageModel:
 
     def with_temperature(self, temperature: float) -> Self:
         """The same weights with another temperature of the softmax."""
-        return type(self)(self.arrays, cell=self.cell, eos=self._eos, context=self.context, temperature=temperature)
+        return type(self)(self.arrays, cell=self.cell, eos=self.eos, context=self.context, temperature=temperature)
 
     def save(self, directory: Path) -> None:
         """Write `recurrent.safetensors`."""
         directory.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
-        metadata = {"format": FORMAT, "cell": self.cell, "eos": str(self._eos), "context": self.context}
+        metadata = {"format": FORMAT, "cell": self.cell, "eos": str(self.eos), "context": self.context}
         metadata["temperature"] = repr(self.temperature)
         save_file(arrays, directory / FILE_NAME, metadata=metadata)
 
@@ -179,7 +183,7 @@ class RecurrentLanguageModel:
 
     def _read_in_parts(self, tokens: TokenArray) -> Iterator[tuple[TokenArray, FloatArray]]:
         """Places of the stream, each once, with their outputs: ([N] int64, [N, H])."""
-        read = np.concatenate(([self._eos], tokens[:-1]))[: len(tokens)]
+        read = np.concatenate(([self.eos], tokens[:-1]))[: len(tokens)]
         if self.context == "stream":
             state = self.initial_state(1).layers
             for start in range(0, len(tokens), _PLACES_AT_ONCE):
@@ -187,7 +191,7 @@ class RecurrentLanguageModel:
                 outputs, state = self._read_columns(read[places, np.newaxis], state)
                 yield places, outputs[:, 0]
             return
-        for columns in _posts_side_by_side(tokens, eos=self._eos):  # [T, B], -1 where a post is over
+        for columns in _posts_side_by_side(tokens, eos=self.eos):  # [T, B], -1 where a post is over
             outputs, _ = self._read_columns(read[np.maximum(columns, 0)], self.initial_state(columns.shape[1]).layers)
             inside = columns >= 0
             yield columns[inside], outputs[inside]
@@ -232,7 +236,8 @@ def _count_layers(arrays: Mapping[str, FloatArray]) -> int:
     return len({name.split(".")[1] for name in arrays if name.startswith("cells.")})
 
 
-def _weights_of_layer(arrays: Mapping[str, FloatArray], layer: int) -> dict[str, FloatArray]:
+def weights_of_layer(arrays: Mapping[str, FloatArray], layer: int) -> dict[str, FloatArray]:
+    """The weights of one cell by the names that CellStep.shapes gives them."""
     prefix = f"cells.{layer}."
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 

@@ -126,6 +126,7 @@ def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterato
         model=model,
         tokenizer=tokenizer,
         config=_config(recipe, request),
+        held_out=tokenizer.encode_posts(splits.valid),
     )
     results: list[Event] = list(_evaluations(model, tokenizer, splits, champion=champion, seed=request.seed))
     results.append(events.Finished(artifact=ARTIFACT, parameters=model.parameters))

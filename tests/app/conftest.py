@@ -86,6 +86,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         admin_key=SecretStr(ADMIN_KEY),
         max_upload_mb=4,
         training_minutes=0.05,
+        lookup_seconds=0,
     )
 
 

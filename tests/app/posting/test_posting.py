@@ -100,12 +100,12 @@ async def test_a_delivery_that_was_interrupted_is_gone_on_with_and_posts_once(
     # A worker gets so far, and dies; its job is run again.
     claim = await delivery._claim(runtime, publication.id)
     assert claim is not None
-    text = await delivery._write_draft(runtime, app.state.served_models, claim) if draft_was_recorded else None
+    text = await delivery._write_draft(runtime, app.state.sampler, claim) if draft_was_recorded else None
     await run_jobs("default")
     (post,) = await posted(api)
     assert post["state"] == "sent"
     assert text in {None, post["text"]}
-    await delivery.deliver(runtime, app.state.served_models, publication_id=publication.id)
+    await delivery.deliver(runtime, app.state.sampler, publication_id=publication.id)
     assert await posted(api) == [post]
 
 

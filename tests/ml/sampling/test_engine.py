@@ -10,7 +10,6 @@ from ml.evaluation import surprisal
 from ml.language_model import FloatArray, TokenArray
 from ml.models.kneser_ney import KneserNey
 from ml.models.maximum_likelihood import MaximumLikelihood
-from ml.sampling import engine
 from ml.sampling.controls import Controls
 from ml.sampling.engine import sample
 from ml.text.subwords import MINIMUM_SIZE, SubwordTokenizer
@@ -93,14 +92,11 @@ def letters(probabilities: dict[str, float]) -> tuple[Forgetful, WordTokenizer]:
         Controls(temperature=0.8, top_k=5, prompt="the old radio"),
     ],
 )
-def test_a_sentence_is_the_same_alone_and_in_any_batch(
-    parrot: Parrot, controls: Controls, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sentence_is_the_same_alone_and_in_any_batch(parrot: Parrot, controls: Controls) -> None:
     fifty = sample(parrot.model, parrot.tokenizer, n=50, controls=controls, seed=3)
     assert sample(parrot.model, parrot.tokenizer, n=1, controls=controls, seed=3) == fifty[:1]
     assert sample(parrot.model, parrot.tokenizer, n=7, controls=controls, seed=3) == fifty[:7]
-    monkeypatch.setattr(engine, "MAX_ROWS", 3)
-    assert sample(parrot.model, parrot.tokenizer, n=50, controls=controls, seed=3) == fifty
+    assert sample(parrot.model, parrot.tokenizer, n=50, controls=controls, seed=3, max_rows=3) == fifty
 
 
 def test_another_seed_gives_other_sentences(parrot: Parrot) -> None:
@@ -155,10 +151,9 @@ def test_a_prompt_outside_the_vocabulary_is_repeated_as_it_was_given() -> None:
             assert "<unk>" not in sentence.text
 
 
-def test_finished_rows_make_room_and_the_batch_stays_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "MAX_ROWS", 8)
+def test_finished_rows_make_room_and_the_batch_stays_full() -> None:
     model, tokenizer = letters({"a": 0.8, "<eos>": 0.2})
-    sentences = sample(model, tokenizer, n=200, controls=Controls(max_characters=1000), seed=1)
+    sentences = sample(model, tokenizer, n=200, controls=Controls(max_characters=1000), seed=1, max_rows=8)
     said = sum(sentence.tokens for sentence in sentences)
     assert len(sentences) == 200
     assert max(model.steps) <= 8

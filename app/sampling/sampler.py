@@ -1,0 +1,61 @@
+"""Sampler: what a process draws sentences with, opened and closed with it."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from app.runtime import Runtime
+from app.sampling.served_models import ServedModels
+from ml.sampling.engine import SamplingEngine
+from ml.sampling.request import Request
+
+# Ten times what a hundred sentences take: whoever computes longer than that keeps the others from speaking.
+LONGEST_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """The models that are loaded and the engine that steps them."""
+
+    models: ServedModels
+    engine: SamplingEngine
+
+    async def carry_out(self, request: Request) -> None:
+        """Wait until a request is over. When the caller is cancelled, so is the request.
+
+        Raises what ended the request, and QueueFull.
+        """
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+
+        def tell() -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(over.set)
+
+        self.engine.submit(request, tell)
+        try:
+            await over.wait()
+        except asyncio.CancelledError:
+            request.cancel()
+            raise
+        if request.error is not None:
+            raise request.error
+
+
+def deadline() -> float:
+    """Until when a request that begins now may take, on the engine's clock."""
+    return time.monotonic() + LONGEST_SECONDS
+
+
+@contextmanager
+def open_sampler(runtime: Runtime) -> Iterator[Sampler]:
+    """Start the engine; end it with what is under way."""
+    settings = runtime.settings
+    max_bytes = int(settings.model_cache_mb * 1_000_000)
+    engine = SamplingEngine()
+    try:
+        yield Sampler(ServedModels(runtime.store, settings.data_dir / "models", max_bytes=max_bytes), engine)
+    finally:
+        engine.close()

@@ -1,0 +1,159 @@
+"""Attempt: one sentence on its way, token by token, until it is a sentence or has a flaw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, Self
+
+import numpy as np
+
+from ml.sampling.banned_tokens import BannedTokens
+from ml.sampling.constraints import Required, cut_at_stop
+from ml.sampling.controls import Controls
+from ml.sampling.sentence import Finish, Flaw, Sentence
+from ml.text.tokenizer import Tokenizer
+
+# Decoding at every token would cost T² in all, at every 16th little; an attempt goes on for at most 15 tokens in vain.
+_TOKENS_BETWEEN_CHECKS: Final = 16
+_UTF8_BYTES: Final = 4  # of a character at most, and no tokenizer has tokens of less than a byte
+_BROKEN: Final = "\ufffd"
+_UNIFORMS_AT_ONCE: Final = 32
+
+
+class Script:
+    """What all attempts of one request share: tokenizer and controls, made ready."""
+
+    def __init__(self, tokenizer: Tokenizer, controls: Controls) -> None:
+        self.tokenizer = tokenizer
+        self.controls = controls
+        self.prompt = tokenizer.encode(controls.prompt)
+        self.shape = controls.shape
+        self.count = controls.count
+        self.banned = controls.banned
+        self.banned_tokens = BannedTokens.of(tokenizer, controls.banned_words)
+        self.required = Required(controls.required) if controls.required else None
+        decoded = tokenizer.decode(self.prompt)
+        # A closed vocabulary cannot repeat every prompt, so the text begins with the caller's own words.
+        self.lead = controls.prompt if decoded == controls.prompt else controls.prompt.rstrip()
+        self._decoded_prompt_length = len(decoded)
+
+    def text(self, said: Sequence[int]) -> str:
+        """The whole text after some tokens."""
+        return self.lead + self.tokenizer.decode([*self.prompt, *said])[self._decoded_prompt_length :]
+
+    @cached_property
+    def most_characters(self) -> int:
+        """What a sentence may have before a required tag is put to its end."""
+        return self.controls.max_characters - (0 if self.required is None else self.required.room(self.count))
+
+    @cached_property
+    def most_tokens(self) -> int:
+        """No sentence that fits has more."""
+        return _UTF8_BYTES * self.controls.max_characters + 1
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One row of a batch.
+
+    sentence: which of the request; number: 0 for the first attempt at it; said, log_probabilities: so far; forced: what
+    comes next whatever is drawn; stuck: no word can follow.
+    """
+
+    script: Script
+    sentence: int
+    number: int
+    noise: np.random.Generator
+    said: list[int] = field(default_factory=list)
+    log_probabilities: list[float] = field(default_factory=list)
+    forced: list[int] = field(default_factory=list)
+    stuck: bool = False
+    _uniforms: list[float] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, script: Script, *, seed: int, sentence: int, number: int) -> Self:
+        """Random numbers come from (seed, sentence, attempt) alone, so that no other row changes what is said here."""
+        sequence = np.random.SeedSequence(seed, spawn_key=(sentence, number))
+        return cls(script, sentence, number, np.random.Generator(np.random.Philox(sequence)))
+
+    def uniform(self) -> float:
+        """The next random number in [0, 1)."""
+        if not self._uniforms:
+            self._uniforms = self.noise.random(_UNIFORMS_AT_ONCE).tolist()[::-1]
+        return self._uniforms.pop()
+
+    def forbidden(self) -> list[int]:
+        """Tokens that must not come next."""
+        script = self.script
+        forbidden = script.banned_tokens.forbidden([*script.prompt, *self.said]) if script.controls.banned_words else []
+        if self._too_short_to_end():
+            forbidden.append(script.tokenizer.eos)
+        return forbidden
+
+    def _too_short_to_end(self) -> bool:
+        controls = self.script.controls
+        if not self.said and not controls.prompt.strip():
+            return True
+        shortest = controls.min_characters
+        return bool(shortest) and self.script.count(self.script.text(self.said)) < shortest
+
+    def next_token(self, drawn: int) -> int:
+        """What is said: the token drawn, or what is owed first. A sentence without its required tag gets it now."""
+        script = self.script
+        if self.forced:
+            return self.forced.pop(0)
+        ends = drawn == script.tokenizer.eos and not self.stuck
+        if ends and script.required is not None and not script.required.met(script.text(self.said)):
+            self.forced = [*script.tokenizer.encode(script.required.choose(self.uniform())), drawn]
+            return self.forced.pop(0)
+        return drawn
+
+    def say(self, token: int, log_probability: float) -> None:
+        self.said.append(token)
+        self.log_probabilities.append(log_probability)
+
+    def judge(self) -> Sentence | Flaw | None:
+        """A sentence when it has ended well, the flaw for which to give it up, or None while it goes on."""
+        controls, n = self.script.controls, len(self.said)
+        ended = self.said[-1] == self.script.tokenizer.eos
+        cut = not ended and n == controls.max_tokens
+        too_many = n > self.script.most_tokens
+        if self.stuck:
+            return Flaw.STUCK
+        if not (ended or cut or too_many or controls.stop) and n % _TOKENS_BETWEEN_CHECKS:
+            return None
+        text = self.script.text(self.said)
+        finished = self._finished(text, ended=ended, cut=cut)
+        if finished is not None:
+            return self._judge_whole(*finished)
+        if too_many or self.script.count(text) > self._most_characters:
+            return Flaw.TOO_LONG
+        return Flaw.BANNED if self.script.banned.found(text) else None
+
+    def _finished(self, text: str, *, ended: bool, cut: bool) -> tuple[str, Finish] | None:
+        """The whole sentence and how it came to its end, if it has."""
+        stopped = cut_at_stop(text, len(self.script.lead), stop=self.script.controls.stop)
+        if stopped is not None:
+            return stopped, Finish.STOP
+        if ended:
+            return text, Finish.END
+        return (text.rstrip(_BROKEN), Finish.LENGTH) if cut else None
+
+    @property
+    def _most_characters(self) -> int:
+        """So many are allowed before the end: room is kept for a required tag until it comes."""
+        return self.script.controls.max_characters if self.forced else self.script.most_characters
+
+    def _judge_whole(self, text: str, finish: Finish) -> Sentence | Flaw:
+        script = self.script
+        if not text.strip():
+            return Flaw.BLANK
+        if _BROKEN in text[len(script.lead) :]:
+            return Flaw.BROKEN
+        if script.banned.found(text):
+            return Flaw.BANNED
+        if script.count(text) > script.controls.max_characters:
+            return Flaw.TOO_LONG
+        if finish is not Finish.LENGTH and script.count(text) < script.controls.min_characters:
+            return Flaw.TOO_SHORT
+        return Sentence(text, tuple(self.said), tuple(self.log_probabilities), finish)

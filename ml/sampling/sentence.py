@@ -1,0 +1,56 @@
+"""Sentence: one sample. Finish: how it ended. Flaw: why an attempt at it was given up."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Finish(StrEnum):
+    """How a sentence ended."""
+
+    END = "end"
+    """By `<eos>`."""
+    STOP = "stop"
+    """Before a stop string."""
+    LENGTH = "length"
+    """At max_tokens."""
+
+
+class Flaw(StrEnum):
+    """Why an attempt is given up, as an error message says it after a number."""
+
+    TOO_LONG = "longer than max_characters"
+    TOO_SHORT = "shorter than min_characters"
+    BLANK = "blank"
+    BROKEN = "not valid UTF-8"
+    STUCK = "at a word after which there is none to say"
+    BANNED = "with a banned word or pattern"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sample from a model.
+
+    text: prompt and what was said after it. token_ids: what was said after the prompt, `<eos>` included.
+    log_probabilities: natural, of each of them under the model itself (temperature 1, nothing left out).
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    log_probabilities: tuple[float, ...]
+    finish: Finish
+
+    @property
+    def log_probability(self) -> float:
+        """Of all that was said, natural."""
+        return sum(self.log_probabilities)
+
+    @property
+    def tokens(self) -> int:
+        """How many were said, `<eos>` counted."""
+        return len(self.token_ids)
+
+    @property
+    def perplexity(self) -> float:
+        """exp of the mean cost of a token."""
+        return math.exp(-self.log_probability / self.tokens)
