@@ -1,6 +1,7 @@
 """The `mynah` command: over the service layer what the API does over HTTP."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,10 +26,12 @@ from app.runtime import Runtime, open_runtime
 from app.sampling import service as sampling
 from app.sampling.sampler import open_sampler
 from app.settings import Settings
+from app.supervisor import serve_in_processes
 from app.training import promotion
 from app.training import service as training
 from app.training.models import Training, TrainingStatus
 from ml import preset as presets
+from ml.process import die_with_parent
 
 app = typer.Typer(
     name="mynah",
@@ -40,6 +43,7 @@ app = typer.Typer(
 out = Console()
 err = Console(stderr=True)
 
+DiesWithParent = Annotated[bool, typer.Option("--die-with-parent", hidden=True)]
 Handle = Annotated[str, typer.Argument(help="The persona's handle.", show_default=False)]
 
 
@@ -64,11 +68,20 @@ def main() -> None:
 def serve(
     *,
     with_worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Also run the jobs here.")] = True,
+    processes: Annotated[int, typer.Option(min=1, max=256, help="How many processes answer requests.")] = 1,
+    listening: Annotated[int | None, typer.Option("--socket", hidden=True)] = None,
+    with_parent: DiesWithParent = False,
 ) -> None:
     """Run the web service (and the worker beside it)."""
+    if with_parent:
+        die_with_parent()
     settings = _settings()
     observability.configure_logging(settings)
-    run_server(settings, create_app(settings, with_worker=with_worker))
+    if processes > 1:
+        serve_in_processes(settings, processes=processes, with_worker=with_worker)
+        return
+    sockets = None if listening is None else [socket.socket(fileno=listening)]
+    run_server(settings, create_app(settings, with_worker=with_worker), sockets=sockets)
 
 
 @app.command(name="worker")
@@ -76,8 +89,12 @@ def run_worker(
     queue: Annotated[
         list[str] | None, typer.Option(help=f"Only this queue ({', '.join(worker.CONCURRENCY)}); may be repeated.")
     ] = None,
+    *,
+    with_parent: DiesWithParent = False,
 ) -> None:
     """Run jobs: imports, trainings, posts. As many workers as you like, on as many machines."""
+    if with_parent:
+        die_with_parent()
     settings = _settings()
     observability.configure_logging(settings)
     queues = queue or list(worker.CONCURRENCY)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -25,9 +26,16 @@ Row = TypeVar("Row")
 
 
 def run_server(
-    settings: Settings, app: FastAPI, *, beside: Callable[[], Coroutine[Any, Any, None]] | None = None
+    settings: Settings,
+    app: FastAPI,
+    *,
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    sockets: list[socket.socket] | None = None,
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM; `beside` runs once the server answers and is cancelled with it."""
+    """Serve until Ctrl-C or SIGTERM; `beside` runs once the server answers and is cancelled with it.
+
+    sockets: that listen already, instead of host and port of the settings.
+    """
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -41,7 +49,7 @@ def run_server(
     async def serve() -> None:
         companion = None if beside is None else asyncio.create_task(_once_started(server, beside))
         try:
-            await server.serve()
+            await server.serve(sockets)
         finally:
             if companion is not None:
                 companion.cancel()

@@ -9,10 +9,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.app.conftest import posts
@@ -76,6 +77,19 @@ class Running:
                 return found
             time.sleep(0.05)
         raise AssertionError(f"{pattern!r} was not printed:\n{self.printed}")
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until and self._process.poll() is None:
+            if holds():
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"It did not come to pass:\n{self.printed}")
+
+    def children(self) -> list[psutil.Process]:
+        """The processes that it has started and that live."""
+        started = psutil.Process(self._process.pid).children()
+        return [child for child in started if child.status() != psutil.STATUS_ZOMBIE]
 
     def stop(self, number: int = signal.SIGINT) -> int:
         self._process.send_signal(number)
@@ -181,3 +195,28 @@ def test_a_demo_that_cannot_learn_from_its_file_says_why_and_ends(environment: d
     picture.write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
     told = command("demo", "--corpus", str(picture), environment=environment, fails=True)
     assert "format" in told
+
+
+@pytest.mark.usefixtures("no_server_left")
+def test_several_processes_answer_and_one_that_dies_is_replaced(environment: dict[str, str]) -> None:
+    """All on one address, each with an engine of its own; the worker is a process beside them."""
+    base = f"http://127.0.0.1:{environment['MYNAH_PORT']}"
+    serving = Running("serve", "--processes", "2", environment=environment)
+    serving.wait_until(lambda: _answers(f"{base}/readyz"))
+    children = serving.children()
+    roles = sorted(role for child in children for role in ("serve", "worker") if role in child.cmdline())
+    assert roles == ["serve", "serve", "worker"]
+    victim = next(child for child in children if "serve" in child.cmdline())
+    victim.kill()
+    serving.wait_until(lambda: victim.pid not in {child.pid for child in serving.children()})
+    serving.wait_until(lambda: len(serving.children()) == 3)
+    serving.wait_until(lambda: _answers(f"{base}/readyz"))
+    assert serving.stop(signal.SIGTERM) == 0, serving.printed
+    assert not any(child.is_running() for child in children)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
