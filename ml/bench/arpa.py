@@ -8,15 +8,15 @@ Source: the ngram-format(5) page of SRILM.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from ml.errors import ConfigError
-from ml.models import kneser_ney
+from ml.models.kneser_ney import KneserNey, Tables
 
 BEGIN: Final = "<s>"
 END: Final = "</s>"
@@ -30,37 +30,40 @@ Probabilities = NDArray[np.float64]
 def write_arpa(model: Path, path: Path, *, words: Sequence[str], eos: int) -> None:
     """Write the ARPA file of the model that lies in a directory. words: its vocabulary by id.
 
-    Raises ConfigError for words that the format has other uses for.
+    Raises ConfigError for words that the format has other uses for, ArtifactError as `KneserNey.load`.
     """
     if taken := {BEGIN, END} & set(words):
         raise ConfigError(f"{min(taken)} is a word of this vocabulary, and ARPA files keep it for themselves.")
-    arrays: dict[str, NDArray[Any]] = load_file(model / kneser_ney.FILE_NAME)
-    order = sum(name.startswith("keys.") for name in arrays) + 1
+    tables = KneserNey.load(model).tables
+    levels = tables.ngrams.levels
     with path.open("w", encoding="utf-8") as file:
         file.write("\\data\\\n")
-        sizes = [len(words) + 1, *(len(arrays[f"keys.{k}"]) for k in range(2, order + 1))]
+        sizes = [level.stop - level.start for level in levels]
+        sizes[0] += 1
         file.writelines(f"ngram {k}={size}\n" for k, size in enumerate(sizes, start=1))
-        _write_grams(file, arrays, words=words, order=order, eos=eos)
+        _write_grams(file, tables, words=words, eos=eos)
         file.write("\n\\end\\\n")
 
 
-def _write_grams(file: TextIO, arrays: dict[str, NDArray[Any]], *, words: Sequence[str], order: int, eos: int) -> None:
-    V = len(words)
-    probabilities: Probabilities = arrays["unigrams"].astype(np.float64)
+def _write_grams(file: TextIO, tables: Tables, *, words: Sequence[str], eos: int) -> None:
+    ngrams, V = tables.ngrams, len(words)
+    levels = ngrams.levels
+    probabilities: Probabilities = tables.unigrams.astype(np.float64)
     suffixes: Ids = np.zeros(V, dtype=np.int64)  # of each n-gram: the id of what is left without its first word
-    keys: Ids = np.arange(V, dtype=np.int64)
     names = [word if token != eos else BEGIN for token, word in enumerate(words)]
     last = [word if token != eos else END for token, word in enumerate(words)]
-    _write_unigrams(file, probabilities, _backoffs(arrays, 1, size=V), names=names, eos=eos)
-    for k in range(2, order + 1):
-        shorter_keys, keys = keys, arrays[f"keys.{k}"]
-        contexts, following = np.divmod(keys, V)
-        suffixes = following if k == 2 else np.searchsorted(shorter_keys, suffixes[contexts] * V + following)
-        backoff = arrays[f"backoff.{k}"].astype(np.float64)
-        probabilities = arrays[f"discounted.{k}"] + backoff[contexts] * probabilities[suffixes]
+    _write_unigrams(file, probabilities, _backoffs(tables, levels[0]), names=names, eos=eos)
+    for k, (shorter, own) in enumerate(pairwise(levels), start=2):
+        contexts = ngrams.contexts(shorter)
+        places = slice(own.start - V, own.stop - V)
+        following = ngrams.words[places].astype(np.int64)
+        suffixes = following if k == 2 else ngrams.find(suffixes[contexts], following)
+        backoff = tables.backoff[shorter].astype(np.float64)
+        without_first = suffixes - levels[k - 2].start
+        probabilities = tables.discounted[places] + backoff[contexts] * probabilities[without_first]
         names = [f"{names[c]} {last[w]}" for c, w in zip(contexts.tolist(), following.tolist(), strict=True)]
         file.write(f"\n\\{k}-grams:\n")
-        _write_lines(file, _log10(probabilities), names, backoffs=_backoffs(arrays, k, size=len(keys)))
+        _write_lines(file, _log10(probabilities), names, backoffs=_backoffs(tables, own))
 
 
 def _write_unigrams(
@@ -82,10 +85,10 @@ def _write_lines(file: TextIO, logarithms: Probabilities, names: list[str], *, b
     )
 
 
-def _backoffs(arrays: dict[str, NDArray[Any]], k: int, *, size: int) -> Probabilities:
-    """log10 of what each k-gram leaves to shorter ones when it is a context: 0 for the longest. [N of k]"""
-    found = arrays.get(f"backoff.{k + 1}")
-    return np.zeros(size) if found is None else _log10(found.astype(np.float64))
+def _backoffs(tables: Tables, level: slice) -> Probabilities:
+    """log10 of what each k-gram of a level leaves to shorter ones when it is a context: 0 for the longest. [N of k]"""
+    found = tables.backoff[level].astype(np.float64)  # none of the longest
+    return _log10(found) if len(found) else np.zeros(level.stop - level.start)
 
 
 def _log10(probabilities: Probabilities) -> Probabilities:

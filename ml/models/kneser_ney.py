@@ -12,38 +12,43 @@ Source: Chen & Goodman 1999, §3; the start of a sentence as in SRILM (ngram-dis
 2013, §3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
+from ml import mapped
 from ml.errors import ArtifactError
 from ml.language_model import FloatArray, TokenArray
 from ml.models import ngrams
-from ml.models.ngrams import Ngrams, NgramState
+from ml.models.ngrams import Counted, Ngrams, NgramState
 
 FILE_NAME: Final = "kneser_ney.safetensors"
-FORMAT: Final = "1"
+FORMAT: Final = "2"
+TABLES: Final = frozenset({"unigrams", "words", "starts", "discounted", "backoff"})
 
 # Where a corpus is too small to estimate discounts from (no n-gram with count 1, 2, 3 or 4, or an estimate that is not
 # positive), these are taken for that order; they are what KenLM falls back to.
 FALLBACK_DISCOUNTS: Final = (0.5, 1.0, 1.5)
 
-_LITTLE: Final = 1e-30
+# What longer contexts leave to shorter ones; with less of it a probability may lie below what float32 can hold.
+_LITTLE: Final = 1e-25
 _TOLERANCE: Final = 1e-3  # float32 sums of a context with some thousand continuations stay well below
 
 
 @dataclass(frozen=True, slots=True)
-class _Level:
-    """The k-grams of one length k >= 2.
+class Tables:
+    """What is stored of a model, in memory as in its file: [V], [N], [C] as in `Ngrams`.
 
-    discounted: [N] float32, (c - D(c)) / Σ c(h·). backoff: [N of k-1] float32, γ of each context.
+    unigrams: [V] float32, probabilities. discounted: [N] float32, (c - D(c)) / Σ c(h·). backoff: [C] float32, γ of each
+    context, 1 where nothing continues it.
     """
 
+    unigrams: FloatArray
     ngrams: Ngrams
     discounted: FloatArray
     backoff: FloatArray
@@ -52,11 +57,10 @@ class _Level:
 class KneserNey:
     """Modified Kneser-Ney over V tokens. Reads no clock, keeps no history: a state is passed in and returned."""
 
-    def __init__(self, unigrams: FloatArray, levels: Sequence[_Level], *, eos: int) -> None:
-        """unigrams: [V] float32 probabilities; levels: the k-grams of k = 2 … n. Use `fit` or `load`."""
-        self._unigrams = unigrams
-        self._levels = tuple(levels)
-        self._ngrams = tuple(level.ngrams for level in levels)
+    def __init__(self, tables: Tables, *, eos: int) -> None:
+        """Use `fit` or `load`."""
+        self.tables = tables
+        self._ngrams = tables.ngrams
         self._eos = eos
 
     @classmethod
@@ -67,29 +71,33 @@ class KneserNey:
 
         Raises as `ngrams.count`.
         """
-        raw, counted = ngrams.count(tokens, order=order, vocabulary_size=vocabulary_size, eos=eos)
-        counts = _adjusted([raw, *(level.counts for level in counted)], [level.endings for level in counted])
-        discounted, left_over = _discount(counts[0], np.zeros(vocabulary_size, dtype=np.int64), n_contexts=1)
-        unigrams = (discounted + left_over / vocabulary_size).astype(np.float32)
-        levels = []
-        for level, shorter, count in zip(counted, counts[:-1], counts[1:], strict=True):
-            discounted, backoff = _discount(count, level.ngrams.contexts, n_contexts=len(shorter))
-            levels.append(_Level(level.ngrams, discounted.astype(np.float32), backoff.astype(np.float32)))
-        return cls(unigrams, levels, eos=eos)
+        V = vocabulary_size
+        counted = ngrams.count(tokens, order=order, vocabulary_size=V, eos=eos)
+        counts, found = _adjusted(counted), counted.ngrams
+        discounted, left_over = _discount(counts[:V], np.zeros(V, dtype=np.int64), n_contexts=1)
+        unigrams = (discounted + left_over / V).astype(np.float32)
+        tables = Tables(unigrams, found, discounted=_empty(len(found)), backoff=_empty(len(found.starts) - 1))
+        for shorter, own in pairwise(found.levels):
+            contexts, n_contexts = found.contexts(shorter), shorter.stop - shorter.start
+            places = slice(own.start - V, own.stop - V)
+            tables.discounted[places], tables.backoff[shorter] = _discount(counts[own], contexts, n_contexts=n_contexts)
+        return cls(tables, eos=eos)
 
     @property
     def order(self) -> int:
         """n: a token is predicted from the n-1 before it."""
-        return len(self._levels) + 1
+        return self._ngrams.order
 
     @property
     def vocabulary_size(self) -> int:
-        return len(self._unigrams)
+        return len(self.tables.unigrams)
 
     @property
     def parameters(self) -> int:
-        """How many numbers are stored: unigram probabilities; key, probability and backoff of the longer n-grams."""
-        return len(self._unigrams) + sum(2 * len(level.ngrams) + len(level.backoff) for level in self._levels)
+        """How many numbers are stored: probabilities of the words; of longer n-grams word, probability and, if others
+        continue it, backoff and where those begin.
+        """
+        return sum(array.size for array in self._arrays().values())
 
     def initial_state(self, batch_size: int) -> NgramState:
         return ngrams.initial_state(batch_size, self._ngrams)
@@ -97,74 +105,82 @@ class KneserNey:
     def step(self, tokens: TokenArray, state: NgramState) -> tuple[FloatArray, NgramState]:
         """Read one token a row: [B] int64 → log-probabilities [B, V] float32 of the next, and the state after it."""
         state = ngrams.read(tokens, state, self._ngrams, eos=self._eos)
-        weights = np.ones(len(tokens))  # [B] what the longer contexts leave to the shorter ones
-        found = []
-        for level, contexts in zip(reversed(self._levels), reversed(state.grams.T), strict=True):
-            rows = np.flatnonzero(contexts >= 0)
-            found.append((level, rows, contexts[rows], weights[rows]))
-            weights[rows] *= level.backoff[contexts[rows]]
-        # Divided by what is left to the unigrams, they fit into float32, whose logarithm takes half the time; but not
-        # where next to nothing is left.
-        precision = np.float32 if weights.min(initial=1) > _LITTLE else np.float64
-        probabilities = np.empty((len(tokens), self.vocabulary_size), dtype=precision)
-        probabilities[:] = self._unigrams
-        for level, rows, contexts, weight in found:
-            lengths, entries = level.ngrams.continuations(contexts)
-            places = np.repeat(rows * self.vocabulary_size, lengths) + level.ngrams.words[entries]
-            # A word continues a context only once, so no place is added to twice.
-            scale = (weight / weights[rows]).astype(precision)
-            probabilities.ravel()[places] += np.repeat(scale, lengths) * level.discounted[entries]
+        shares = self._shares(state)
+        # The logarithm of float32 takes half the time.
+        precision = np.float32 if shares.min(initial=1) > _LITTLE else np.float64
+        probabilities = self._interpolated(state, shares.astype(precision))
         log_probs = np.log(probabilities, out=probabilities)
-        log_probs += np.log(weights)[:, np.newaxis].astype(precision)
         return log_probs.astype(np.float32, copy=False), state
+
+    def probabilities(self, tokens: TokenArray, state: NgramState) -> tuple[FloatArray, NgramState]:
+        """As `step`, but the probabilities themselves: [B, V] float32, which the caller may write over.
+
+        One too small for float32 is 0; the logarithm that `step` gives is finite.
+        """
+        state = ngrams.read(tokens, state, self._ngrams, eos=self._eos)
+        return self._interpolated(state, self._shares(state).astype(np.float32)), state
 
     def score(self, tokens: TokenArray) -> FloatArray:
         """Log-probability of each token of one stream of posts: [T] int64 → [T] float32."""
-        probabilities = self._unigrams[tokens].astype(np.float64)
-        looked_up = ngrams.look_up(tokens, self._ngrams, eos=self._eos)
-        for level, (known, contexts, ids) in zip(self._levels, looked_up, strict=True):
+        tables, V = self.tables, self.vocabulary_size
+        probabilities = tables.unigrams[tokens].astype(np.float64)
+        for known, contexts, ids in ngrams.look_up(tokens, self._ngrams, eos=self._eos):
             seen = np.flatnonzero(ids >= 0)
-            probabilities[known] *= level.backoff[contexts]
-            probabilities[known[seen]] += level.discounted[ids[seen]]
+            probabilities[known] *= tables.backoff[contexts]
+            probabilities[known[seen]] += tables.discounted[ids[seen] - V]
         return np.log(probabilities).astype(np.float32)
 
     def save(self, directory: Path) -> None:
         """Write `kneser_ney.safetensors`."""
         directory.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, NDArray[np.generic]] = {"unigrams": self._unigrams}
-        for k, level in enumerate(self._levels, start=2):
-            arrays |= {
-                f"keys.{k}": level.ngrams.keys,
-                f"discounted.{k}": level.discounted,
-                f"backoff.{k}": level.backoff,
-            }
         metadata = {"format": FORMAT, "order": str(self.order), "eos": str(self._eos)}
-        save_file(arrays, directory / FILE_NAME, metadata=metadata)
+        mapped.write(self._arrays(), directory / FILE_NAME, metadata=metadata)
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Read and check a saved model.
+        """Map and check a saved model.
 
         Raises ArtifactError when the file is missing, broken, of another format, or no distribution.
         """
         path = directory / FILE_NAME
-        metadata, arrays = ngrams.read_tables(path, wanted_format=FORMAT)
+        metadata, arrays = ngrams.read_tables(path, TABLES, wanted_format=FORMAT)
         try:
-            eos, unigrams = int(metadata["eos"]), arrays["unigrams"]
-            _check_unigrams(unigrams, eos=eos)
-            levels: list[_Level] = []
-            n_contexts = len(unigrams)
-            for k in range(2, ngrams.order_of(metadata, arrays, tables_a_level=3) + 1):
-                keys, discounted, backoff = (arrays[f"{name}.{k}"] for name in ("keys", "discounted", "backoff"))
-                _check_level(keys, discounted, backoff=backoff, n_contexts=n_contexts, vocabulary_size=len(unigrams))
-                level = Ngrams.of(keys, n_contexts=n_contexts, vocabulary_size=len(unigrams))
-                levels.append(_Level(level, discounted, backoff))
-                n_contexts = len(keys)
+            eos, order = int(metadata["eos"]), int(metadata["order"])
+            return cls(_checked(arrays, order=order, eos=eos), eos=eos)
         except KeyError as error:
             raise ArtifactError(f"{path} lacks {error}.") from error
         except ValueError as error:
             raise ArtifactError(f"{path} holds no model: {error}.") from error
-        return cls(unigrams, levels, eos=eos)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        tables = self.tables
+        return {
+            "unigrams": tables.unigrams,
+            "words": tables.ngrams.words,
+            "starts": tables.ngrams.starts,
+            "discounted": tables.discounted,
+            "backoff": tables.backoff,
+        }
+
+    def _shares(self, state: NgramState) -> NDArray[np.float64]:
+        """What the longer contexts of a row leave to k-grams of each k = 1 … n: [B, n]; the last column is 1."""
+        kept = np.where(state.grams >= 0, self.tables.backoff.take(state.grams), 1)
+        shares = np.ones((len(kept), self.order))
+        np.multiply.accumulate(kept[:, ::-1], axis=1, out=shares[:, -2::-1])
+        return shares
+
+    def _interpolated(self, state: NgramState, shares: NDArray[Any]) -> NDArray[Any]:
+        """The distribution after a state, in the type of `shares`: [B, V]."""
+        B, V = len(state.grams), self.vocabulary_size
+        probabilities = shares[:, :1] * self.tables.unigrams
+        lengths, places = self._ngrams.continuations(state.grams.ravel())
+        cells = np.arange(0, B * V, V).repeat(lengths.reshape(B, -1).sum(axis=1))
+        cells += self._ngrams.words.take(places)
+        gained = shares[:, 1:].ravel().repeat(lengths)
+        gained *= self.tables.discounted.take(places)
+        # A word may continue contexts of several lengths: `+=` would add only one of them.
+        np.add.at(probabilities.reshape(-1), cells, gained)
+        return probabilities
 
 
 def discounts(counts: TokenArray) -> tuple[float, float, float]:
@@ -180,16 +196,15 @@ def discounts(counts: TokenArray) -> tuple[float, float, float]:
     return estimated if min(estimated) > 0 else FALLBACK_DISCOUNTS
 
 
-def _adjusted(counts: Sequence[TokenArray], endings: Sequence[TokenArray]) -> list[TokenArray]:
-    """What the equation calls c, of the k-grams of k = 1 … n: [N] int64 each.
+def _empty(length: int) -> FloatArray:
+    return np.empty(length, dtype=np.float32)
 
-    counts: how often each k-gram stands in the text; endings: of k = 2 … n, the (k-1)-gram with which each ends.
-    """
-    adjusted = []
-    for own, longer in zip(counts[:-1], endings, strict=True):
-        n_contexts = np.bincount(longer, minlength=len(own))
-        adjusted.append(np.where(n_contexts > 0, n_contexts, own))  # 0: it begins the post
-    return [*adjusted, counts[-1]]
+
+def _adjusted(counted: Counted) -> TokenArray:
+    """What the equation calls c, of the k-grams of k = 1 … n: [V + N] int64."""
+    n_contexts = np.bincount(counted.endings, minlength=len(counted.counts))
+    # 0: it begins the post, or it is one of the longest.
+    return np.where(n_contexts > 0, n_contexts, counted.counts)
 
 
 def _discount(
@@ -206,23 +221,31 @@ def _discount(
     return (counts - taken) / totals[contexts], left_over
 
 
+def _checked(arrays: Mapping[str, NDArray[Any]], *, order: int, eos: int) -> Tables:
+    """Raises ValueError for what is no model."""
+    unigrams, discounted, backoff = arrays["unigrams"], arrays["discounted"], arrays["backoff"]
+    _check_unigrams(unigrams, eos=eos)
+    found = ngrams.checked(arrays["words"], arrays["starts"], vocabulary_size=len(unigrams), order=order)
+    _check_floats(discounted, "discounted", length=len(found))
+    _check_floats(backoff, "backoff", length=len(found.starts) - 1)
+    sums = ngrams.sums_by_context(discounted, found, dtype=np.float64)
+    sums += backoff
+    sums -= 1
+    if (
+        np.abs(sums, out=sums).max(initial=0) > _TOLERANCE
+        or backoff.min(initial=1) <= 0
+        or discounted.min(initial=0) < 0
+    ):
+        raise ValueError("the continuations of a context and its backoff do not sum to one")
+    return Tables(unigrams, found, discounted=discounted, backoff=backoff)
+
+
 def _check_unigrams(unigrams: NDArray[Any], *, eos: int) -> None:
     _check_floats(unigrams, "unigrams", length=unigrams.size)
     if not 0 <= eos < len(unigrams):
         raise ValueError(f"<eos> is {eos} in a vocabulary of {len(unigrams)}")
     if unigrams.min() <= 0 or abs(float(unigrams.sum(dtype=np.float64)) - 1) > _TOLERANCE:
         raise ValueError("the unigrams are no distribution over the whole vocabulary")
-
-
-def _check_level(
-    keys: NDArray[Any], discounted: NDArray[Any], *, backoff: NDArray[Any], n_contexts: int, vocabulary_size: int
-) -> None:
-    ngrams.check_keys(keys, n_contexts=n_contexts, vocabulary_size=vocabulary_size)
-    _check_floats(discounted, "discounted", length=len(keys))
-    _check_floats(backoff, "backoff", length=n_contexts)
-    sums = np.bincount(keys // vocabulary_size, weights=discounted, minlength=n_contexts) + backoff
-    if np.any(np.abs(sums - 1) > _TOLERANCE) or np.any(backoff <= 0) or np.any(discounted < 0):
-        raise ValueError("the continuations of a context and its backoff do not sum to one")
 
 
 def _check_floats(array: NDArray[Any], name: str, *, length: int) -> None:

@@ -11,40 +11,37 @@ Source: Jurafsky & Martin, Speech and Language Processing, §3.1; the shorter co
 lecture on language models.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
+from ml import mapped
 from ml.errors import ArtifactError
 from ml.language_model import FloatArray, TokenArray
 from ml.models import ngrams
-from ml.models.ngrams import Ngrams, NgramState
+from ml.models.ngrams import UNSEEN, Ngrams, NgramState
 
 FILE_NAME: Final = "maximum_likelihood.safetensors"
-FORMAT: Final = "1"
+FORMAT: Final = "2"
+TABLES: Final = frozenset({"words", "starts", "counts"})
 
 
 class MaximumLikelihood:
     """Relative frequencies over V tokens. A state is passed in and returned."""
 
-    def __init__(
-        self, unigrams: TokenArray, levels: Sequence[Ngrams], counts: Sequence[TokenArray], *, eos: int
-    ) -> None:
-        """unigrams: [V] int64 counts; levels, counts: the k-grams of k = 2 … n. Use `fit` or `load`."""
-        self._unigrams = unigrams
-        self._levels = tuple(levels)
-        self._counts = tuple(counts)
+    def __init__(self, counted: Ngrams, counts: NDArray[np.int32], *, eos: int) -> None:
+        """counts: [V + N] int32, how often each k-gram of k = 1 … n stands in the text, by id. Use `fit` or `load`.
+
+        A context is continued as often as it stands there itself, so that the counts are all that has to be kept.
+        """
+        self._ngrams = counted
+        self._counts = counts
         self._eos = eos
-        with np.errstate(divide="ignore"):  # log 0 is -inf, as it should
-            self._unigram_log_probs = np.log(unigrams / unigrams.sum(dtype=np.float64)).astype(np.float32)
-        self._log_probs = tuple(
-            np.log(count / np.bincount(level.contexts, weights=count)[level.contexts]).astype(np.float32)
-            for level, count in zip(self._levels, self._counts, strict=True)
-        )
+        unigrams = counts[: counted.vocabulary_size]
+        self._unigram_log_probs = _log(unigrams / unigrams.sum(dtype=np.float64))
 
     @classmethod
     def fit(cls, tokens: TokenArray, *, order: int, vocabulary_size: int, eos: int) -> Self:
@@ -52,97 +49,96 @@ class MaximumLikelihood:
 
         Raises as `ngrams.count`.
         """
-        unigrams, counted = ngrams.count(tokens, order=order, vocabulary_size=vocabulary_size, eos=eos)
-        return cls(unigrams, [level.ngrams for level in counted], [level.counts for level in counted], eos=eos)
+        counted = ngrams.count(tokens, order=order, vocabulary_size=vocabulary_size, eos=eos)
+        return cls(counted.ngrams, counted.counts.astype(np.int32), eos=eos)
 
     @property
     def order(self) -> int:
         """n: a token is predicted from the n-1 before it."""
-        return len(self._levels) + 1
+        return self._ngrams.order
 
     @property
     def vocabulary_size(self) -> int:
-        return len(self._unigrams)
+        return self._ngrams.vocabulary_size
 
     @property
     def parameters(self) -> int:
-        """How many numbers are stored: unigram counts; key and count of the longer n-grams."""
-        return len(self._unigrams) + sum(2 * len(level) for level in self._levels)
+        """How many numbers are stored: counts of all n-grams; of those of two words and more the last word too, and, if
+        others continue them, where those begin.
+        """
+        return sum(array.size for array in self._arrays().values())
 
     def initial_state(self, batch_size: int) -> NgramState:
-        return ngrams.initial_state(batch_size, self._levels)
+        return ngrams.initial_state(batch_size, self._ngrams)
 
     def step(self, tokens: TokenArray, state: NgramState) -> tuple[FloatArray, NgramState]:
         """Read one token a row: [B] int64 → log-probabilities [B, V] float32 of the next, and the state after it."""
-        state = ngrams.read(tokens, state, self._levels, eos=self._eos)
+        state = ngrams.read(tokens, state, self._ngrams, eos=self._eos)
+        contexts = np.full(len(tokens), UNSEEN, dtype=np.int64)  # the longest that was continued
+        for longer in state.grams.T:
+            contexts = np.where(self._ngrams.continued(longer) > 0, longer, contexts)
         log_probs = np.full((len(tokens), self.vocabulary_size), -np.inf, dtype=np.float32)
-        waiting = np.ones(len(tokens), dtype=bool)  # for a context that was seen, the longest first
-        for level, values, contexts in zip(
-            reversed(self._levels), reversed(self._log_probs), reversed(state.grams.T), strict=True
-        ):
-            rows = np.flatnonzero(waiting & (contexts >= 0))
-            lengths, entries = level.continuations(contexts[rows])
-            log_probs[np.repeat(rows, lengths), level.words[entries]] = values[entries]
-            waiting[rows[lengths > 0]] = False
-        log_probs[waiting] = self._unigram_log_probs
+        log_probs[contexts == UNSEEN] = self._unigram_log_probs
+        lengths, places = self._ngrams.continuations(contexts)
+        rows = np.repeat(np.arange(len(tokens)), lengths)
+        ids = places + self.vocabulary_size
+        log_probs[rows, self._ngrams.words[places]] = _log(self._counts[ids] / self._counts[contexts[rows]])
         return log_probs, state
 
     def score(self, tokens: TokenArray) -> FloatArray:
         """Log-probability of each token of one stream of posts: [T] int64 → [T] float32; -inf for what is ruled out."""
         log_probs: FloatArray = self._unigram_log_probs[tokens]
-        looked_up = ngrams.look_up(tokens, self._levels, eos=self._eos)
-        for level, values, (known, contexts, ids) in zip(self._levels, self._log_probs, looked_up, strict=True):
-            log_probs[known[level.starts[contexts + 1] > level.starts[contexts]]] = -np.inf
+        for known, contexts, ids in ngrams.look_up(tokens, self._ngrams, eos=self._eos):
+            log_probs[known[self._ngrams.continued(contexts) > 0]] = -np.inf
             seen = np.flatnonzero(ids >= 0)
-            log_probs[known[seen]] = values[ids[seen]]
+            log_probs[known[seen]] = _log(self._counts[ids[seen]] / self._counts[contexts[seen]])
         return log_probs
 
     def save(self, directory: Path) -> None:
-        """Write `maximum_likelihood.safetensors`: the counts."""
+        """Write `maximum_likelihood.safetensors`: the n-grams and their counts."""
         directory.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, NDArray[np.generic]] = {"unigrams": self._unigrams}
-        for k, (level, counts) in enumerate(zip(self._levels, self._counts, strict=True), start=2):
-            arrays |= {f"keys.{k}": level.keys, f"counts.{k}": counts}
         metadata = {"format": FORMAT, "order": str(self.order), "eos": str(self._eos)}
-        save_file(arrays, directory / FILE_NAME, metadata=metadata)
+        mapped.write(self._arrays(), directory / FILE_NAME, metadata=metadata)
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Read and check a saved model.
+        """Map and check a saved model.
 
         Raises ArtifactError when the file is missing, broken, of another format, or its counts are those of no text.
         """
         path = directory / FILE_NAME
-        metadata, arrays = ngrams.read_tables(path, wanted_format=FORMAT)
+        metadata, arrays = ngrams.read_tables(path, TABLES, wanted_format=FORMAT)
         try:
-            eos, unigrams = int(metadata["eos"]), arrays["unigrams"]
-            _check_unigrams(unigrams, eos=eos)
-            levels: list[Ngrams] = []
-            counts = []
-            wanted = unigrams  # how often each context is continued: as often as it stands in the text
-            for k in range(2, ngrams.order_of(metadata, arrays, tables_a_level=2) + 1):
-                keys, count = arrays[f"keys.{k}"], arrays[f"counts.{k}"]
-                ngrams.check_keys(keys, n_contexts=len(wanted), vocabulary_size=len(unigrams))
-                levels.append(Ngrams.of(keys, n_contexts=len(wanted), vocabulary_size=len(unigrams)))
-                _check_counts(count, levels[-1], wanted=wanted)
-                counts.append(count)
-                wanted = np.where(levels[-1].words == eos, 0, count)
+            eos, order = int(metadata["eos"]), int(metadata["order"])
+            return cls(_checked(arrays, order=order, eos=eos), arrays["counts"], eos=eos)
         except KeyError as error:
             raise ArtifactError(f"{path} lacks {error}.") from error
         except ValueError as error:
             raise ArtifactError(f"{path} holds no model: {error}.") from error
-        return cls(unigrams, levels, counts, eos=eos)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {"words": self._ngrams.words, "starts": self._ngrams.starts, "counts": self._counts}
 
 
-def _check_unigrams(unigrams: NDArray[Any], *, eos: int) -> None:
-    if unigrams.dtype != np.int64 or unigrams.ndim != 1 or np.any(unigrams < 0):
-        raise ValueError("the unigrams are no counts")
-    if not 0 <= eos < len(unigrams) or unigrams[eos] == 0:
+def _log(frequencies: NDArray[np.float64]) -> FloatArray:
+    with np.errstate(divide="ignore"):  # log 0 is -inf, as it should
+        return np.log(frequencies).astype(np.float32)
+
+
+def _checked(arrays: Mapping[str, NDArray[Any]], *, order: int, eos: int) -> Ngrams:
+    """The n-grams of a file. Raises ValueError where no text has these counts."""
+    words, starts, counts = arrays["words"], arrays["starts"], arrays["counts"]
+    vocabulary_size = counts.size - words.size
+    if counts.dtype != np.int32 or counts.ndim != 1 or vocabulary_size < 1:
+        raise ValueError(f"the counts are no list of int32 for {words.size} n-grams and their words")
+    found = ngrams.checked(words, starts, vocabulary_size=vocabulary_size, order=order)
+    if counts.min() < 0 or counts[vocabulary_size:].min(initial=1) < 1:
+        raise ValueError("a word stands in the text less than no times, or an n-gram not once")
+    if not 0 <= eos < vocabulary_size or counts[eos] == 0:
         raise ValueError(f"<eos> is {eos}, which ends no post")
-
-
-def _check_counts(counts: NDArray[Any], level: Ngrams, *, wanted: TokenArray) -> None:
-    if counts.dtype != np.int64 or counts.shape != (len(level),) or np.any(counts < 1):
-        raise ValueError(f"the counts are not {len(level)} whole numbers above 0")
-    if np.any(np.bincount(level.contexts, weights=counts, minlength=len(wanted)) != wanted):
+    n_contexts = len(starts) - 1
+    wanted = counts[:n_contexts].copy()
+    wanted[vocabulary_size:][words[: max(0, n_contexts - vocabulary_size)] == eos] = 0  # there the post is over
+    if np.any(ngrams.sums_by_context(counts[vocabulary_size:], found, dtype=np.int64) != wanted):
         raise ValueError("the continuations of a context are not as many as the context")
+    return found

@@ -128,7 +128,7 @@ class RecurrentNetwork(nn.Module):
             raise ValueError("the weights are of another shape than the network")
         with torch.no_grad():
             for name, weight in named.items():
-                weight.copy_(torch.from_numpy(arrays[name]))
+                weight.copy_(torch.tensor(arrays[name]))  # they may be mapped, for reading only
 
     def _named_weights(self) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {"embedding": self.embedding.weight, "output_bias": self.output_bias}

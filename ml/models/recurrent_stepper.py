@@ -7,9 +7,8 @@ from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
+from ml import mapped
 from ml.errors import ArtifactError
 from ml.language_model import FloatArray, TokenArray, post_bounds
 from ml.models.cell_steps import CELL_STEPS, CellArrays, CellStep
@@ -159,16 +158,14 @@ class RecurrentLanguageModel:
         arrays: dict[str, NDArray[Any]] = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
         metadata = {"format": FORMAT, "cell": self.cell, "eos": str(self.eos), "context": self.context}
         metadata["temperature"] = repr(self.temperature)
-        save_file(arrays, directory / FILE_NAME, metadata=metadata)
+        mapped.write(arrays, directory / FILE_NAME, metadata=metadata)
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Read and check a saved model. Raises ArtifactError when it is missing, broken or of another format."""
+        """Map and check a saved model. Raises ArtifactError when it is missing, broken or of another format."""
         path = directory / FILE_NAME
         try:
-            with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
+            metadata, arrays = mapped.read(path)
             if metadata.get("format") != FORMAT:
                 raise ArtifactError(f"{path} has format {metadata.get('format')!r}; this version reads {FORMAT!r}.")
             return cls(
@@ -178,7 +175,7 @@ class RecurrentLanguageModel:
                 context=metadata["context"],
                 temperature=float(metadata["temperature"]),
             )
-        except (OSError, SafetensorError, KeyError, ValueError, IndexError) as error:
+        except (OSError, KeyError, ValueError, IndexError) as error:
             raise ArtifactError(f"{path} holds no recurrent model: {error}.") from error
 
     def _read_in_parts(self, tokens: TokenArray) -> Iterator[tuple[TokenArray, FloatArray]]:

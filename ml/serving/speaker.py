@@ -12,7 +12,9 @@ import numpy as np
 
 from ml.errors import ArtifactError
 from ml.language_model import FloatArray, LanguageModel, TokenArray
+from ml.models.kneser_ney import KneserNey
 from ml.models.mixture import Mixture, MixtureState
+from ml.models.ngrams import NgramState
 from ml.models.recurrent_stepper import RecurrentLanguageModel
 from ml.serving.quantized_recurrent import FILE_NAME, QuantizedRecurrent
 
@@ -59,6 +61,23 @@ class PlainSpeaker:
         return np.exp(log_probs), state
 
 
+class KneserNeySpeaker:
+    """Kneser-Ney, which reckons in probabilities anyway."""
+
+    def __init__(self, model: KneserNey) -> None:
+        self._model = model
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self._model.vocabulary_size
+
+    def initial_state(self, batch_size: int) -> NgramState:
+        return self._model.initial_state(batch_size)
+
+    def step(self, tokens: TokenArray, state: NgramState) -> tuple[FloatArray, NgramState]:
+        return self._model.probabilities(tokens, state)
+
+
 class MixtureSpeaker:
     """P(token) = Σ_m w_m P_m(token), as ml.models.mixture.Mixture."""
 
@@ -100,4 +119,6 @@ def speaker_of(model: LanguageModel, directory: Path) -> Speaker:
             if (quantized.vocabulary_size, quantized.eos) != (model.vocabulary_size, model.eos):
                 raise ArtifactError(f"{directory / FILE_NAME} is the step of another network.")
             return quantized
+        case KneserNey():
+            return KneserNeySpeaker(model)
     return PlainSpeaker(model)

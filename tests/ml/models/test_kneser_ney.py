@@ -2,7 +2,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pytest
@@ -18,6 +18,31 @@ from tests.ml.models.contract import check_distributions, check_rows
 from tests.ml.models.languages import EOS, V, random_tokens, read_one_by_one, sentences
 
 START = -7
+
+SCORES: Final = [
+    -2.38814974,
+    -0.118826792,
+    -1.32941818,
+    -4.79444838,
+    -3.4122057,
+    -0.379630834,
+    -1.84106433,
+    -3.09052563,
+    -1.20625627,
+    -0.1393428,
+    -1.95721865,
+    -2.22131801,
+    -5.69882107,
+    -2.84570026,
+    -3.76513743,
+    -1.04286921,
+    -0.842251718,
+    -2.98995876,
+    -2.12918067,
+    -1.85729182,
+    -0.24394156,
+    -1.84106433,
+]
 
 
 class SlowKneserNey:
@@ -97,20 +122,62 @@ def test_a_row_is_the_same_alone_and_in_a_batch_whose_rows_are_taken_and_joined(
 
 
 def test_contexts_that_leave_next_to_nothing_to_shorter_ones_are_no_error(tmp_path: Path) -> None:
-    """Six of them in a row leave 1e-42, which float32 cannot hold. Only much repetition makes such tables."""
+    """Six of them in a row leave 1e-48, which float32 cannot hold. Only much repetition makes such tables."""
     fit(random_tokens(1, posts=60), 7).save(tmp_path)
     path = tmp_path / "kneser_ney.safetensors"
     arrays = load_file(path)
-    for k in range(2, 8):
-        continued = arrays[f"backoff.{k}"] < 1
-        contexts = arrays[f"keys.{k}"] // V
-        sums = np.bincount(contexts, weights=arrays[f"discounted.{k}"], minlength=len(continued))
-        arrays[f"discounted.{k}"] = (arrays[f"discounted.{k}"] / sums[contexts]).astype(np.float32)
-        arrays[f"backoff.{k}"] = np.where(continued, 1e-7, 1).astype(np.float32)
-    save_file(arrays, path, metadata={"format": "1", "order": "7", "eos": str(EOS)})
+    lengths = np.diff(arrays["starts"])
+    contexts = np.repeat(np.arange(len(lengths)), lengths)
+    sums = np.bincount(contexts, weights=arrays["discounted"], minlength=len(lengths))
+    arrays["discounted"] = (arrays["discounted"] / sums[contexts]).astype(np.float32)
+    arrays["backoff"] = np.where(lengths > 0, 1e-8, 1).astype(np.float32)
+    save_file(arrays, path, metadata={"format": "2", "order": "7", "eos": str(EOS)})
     model, test = KneserNey.load(tmp_path), random_tokens(1, posts=20)
     check_distributions(model, test)
-    assert read_one_by_one(model, test).min() < math.log(1e-40)
+    log_probs = read_one_by_one(model, test)
+    assert log_probs.min() < math.log(1e-48)
+    assert np.isfinite(log_probs).all()
+    linear = probabilities_one_by_one(model, test)
+    assert np.isfinite(linear).all()
+    assert linear.min() == 0
+    np.testing.assert_allclose(linear, np.exp(log_probs), rtol=1e-5, atol=1e-37)
+
+
+def probabilities_one_by_one(model: KneserNey, tokens: TokenArray) -> NDArray[np.float32]:
+    state, previous, rows = model.initial_state(1), EOS, []
+    for token in tokens.tolist():
+        expected, state = model.probabilities(np.array([previous]), state)
+        rows.append(expected[0])
+        previous = token
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_probabilities_are_those_whose_logarithms_a_step_gives(order: int) -> None:
+    model, test = fit(random_tokens(1, posts=60), order), random_tokens(2, posts=20)
+    linear = probabilities_one_by_one(model, test)
+    assert linear.dtype == np.float32
+    np.testing.assert_allclose(linear.sum(axis=1, dtype=np.float64), 1, atol=1e-6)
+    np.testing.assert_allclose(np.log(linear), read_one_by_one(model, test), atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 64])
+def test_probabilities_may_be_written_over(rows: int) -> None:
+    model = fit(random_tokens(1, posts=60), 4)
+    tokens = random_tokens(2, posts=40)[:rows]
+    state = model.initial_state(rows)
+    first, after = model.probabilities(tokens, state)
+    kept = first.copy()
+    first[:] = -1
+    again, after_again = model.probabilities(tokens, state)
+    np.testing.assert_array_equal(again, kept)
+    np.testing.assert_array_equal(after_again.grams, after.grams)
+
+
+def test_scores_are_those_of_earlier_versions() -> None:
+    """As written down in version 1 of the file's format, where each length of n-grams had its own tables."""
+    train, test = random_tokens(5, posts=300), random_tokens(6, posts=3)
+    np.testing.assert_allclose(fit(train, 4).score(test), SCORES, rtol=2e-7)
 
 
 def test_nothing_before_eos_is_remembered() -> None:
@@ -181,17 +248,32 @@ def test_a_missing_or_broken_file_is_refused(content: bytes | None, tmp_path: Pa
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 ALTERATIONS: dict[str, Callable[[Arrays], Arrays]] = {
-    "keys out of order": lambda a: a | {"keys.2": a["keys.2"][::-1].copy()},
-    "a key beyond the contexts": lambda a: a | {"keys.3": a["keys.3"] + 10**9},
-    "a negative key": lambda a: a | {"keys.3": a["keys.3"] - 10**9},
-    "keys of another type": lambda a: a | {"keys.2": a["keys.2"].astype(np.float32)},
-    "too few probabilities": lambda a: a | {"discounted.2": a["discounted.2"][:-1]},
-    "probabilities that do not sum to one": lambda a: a | {"discounted.3": a["discounted.3"] * 2},
+    "words out of order": lambda a: a | {"words": a["words"][::-1].copy()},
+    "a word that does not exist": lambda a: a | {"words": np.where(np.arange(len(a["words"])) == 9, V, a["words"])},
+    "words of another type": lambda a: a | {"words": a["words"].astype(np.int32)},
+    "words in two dimensions": lambda a: a | {"words": a["words"][np.newaxis]},
+    "a continuation less": lambda a: a | {"words": a["words"][:-1], "discounted": a["discounted"][:-1]},
+    "starts out of order": lambda a: (
+        a | {"starts": np.concatenate([a["starts"][:1], a["starts"][1:-1][::-1], a["starts"][-1:]])}
+    ),
+    "starts before the first word": lambda a: a | {"starts": np.concatenate([[-3], a["starts"][1:]]).astype(np.int32)},
+    "starts of another type": lambda a: a | {"starts": a["starts"].astype(np.int64)},
+    "no starts": lambda a: a | {"starts": a["starts"][:0]},
+    "a context too many": lambda a: (
+        a | {"starts": np.append(a["starts"], a["starts"][-1]), "backoff": np.append(a["backoff"], np.float32(1))}
+    ),
+    "too few probabilities": lambda a: a | {"discounted": a["discounted"][:-1]},
+    "too many backoffs": lambda a: a | {"backoff": np.append(a["backoff"], np.float32(1))},
+    "probabilities that do not sum to one": lambda a: a | {"discounted": a["discounted"] * 2},
+    "a probability below 0": lambda a: (
+        a | {"discounted": a["discounted"] - 1, "backoff": a["backoff"] + np.diff(a["starts"]).astype(np.float32)}
+    ),
     "unigrams that do not sum to one": lambda a: a | {"unigrams": a["unigrams"] * 2},
     "unigrams in two dimensions": lambda a: a | {"unigrams": a["unigrams"].reshape(2, -1)},
     "no unigrams": lambda a: a | {"unigrams": a["unigrams"][:0]},
-    "a number that is none": lambda a: a | {"backoff.2": a["backoff.2"] * np.float32(math.nan)},
-    "a level missing": lambda a: {name: array for name, array in a.items() if name != "backoff.3"},
+    "a number that is none": lambda a: a | {"backoff": a["backoff"] * np.float32(math.nan)},
+    "a table too many": lambda a: a | {"keys.2": a["words"]},
+    "a table missing": lambda a: {name: array for name, array in a.items() if name != "backoff"},
 }
 
 
@@ -200,7 +282,7 @@ def test_tables_altered_into_nonsense_are_refused(alteration: str, tmp_path: Pat
     fit(random_tokens(1, posts=60), 3).save(tmp_path)
     path = tmp_path / "kneser_ney.safetensors"
     altered = ALTERATIONS[alteration](load_file(path))
-    save_file(altered, path, metadata={"format": "1", "order": "3", "eos": str(EOS)})
+    save_file(altered, path, metadata={"format": "2", "order": "3", "eos": str(EOS)})
     with pytest.raises(ArtifactError):
         KneserNey.load(tmp_path)
 
@@ -209,12 +291,18 @@ def test_tables_altered_into_nonsense_are_refused(alteration: str, tmp_path: Pat
     "metadata",
     [
         {},
+        {"format": "1", "order": "3", "eos": "0"},
         {"format": "2"},
-        {"format": "1", "order": "3"},
-        {"format": "1", "order": "x", "eos": "0"},
-        {"format": "1", "order": "4", "eos": "0"},
-        {"format": "1", "order": "2", "eos": "0"},
-        {"format": "1", "order": "3", "eos": "99"},
+        {"format": "2", "order": "3"},
+        {"format": "2", "order": "x", "eos": "0"},
+        {"format": "2", "order": "4", "eos": "0"},
+        {"format": "2", "order": "2", "eos": "0"},
+        {"format": "2", "order": "1", "eos": "0"},
+        {"format": "2", "order": "0", "eos": "0"},
+        {"format": "2", "order": "-1", "eos": "0"},
+        {"format": "2", "order": "1000000000000", "eos": "0"},
+        {"format": "2", "order": "3", "eos": "99"},
+        {"format": "2", "order": "3", "eos": "-1"},
     ],
 )
 def test_a_header_that_does_not_fit_the_tables_is_refused(metadata: dict[str, str], tmp_path: Path) -> None:

@@ -110,18 +110,27 @@ def test_a_saved_model_is_the_same_when_loaded(order: int, tmp_path: Path) -> No
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
+
+def with_words(arrays: Arrays, change: int) -> Arrays:
+    counts = arrays["counts"].copy()
+    counts[3] = change
+    return arrays | {"counts": counts}
+
+
 ALTERATIONS: dict[str, Callable[[Arrays], Arrays]] = {
-    "keys out of order": lambda a: a | {"keys.2": a["keys.2"][::-1].copy()},
-    "a key beyond the contexts": lambda a: a | {"keys.3": a["keys.3"] + 10**9},
-    "keys of another type": lambda a: a | {"keys.2": a["keys.2"].astype(np.float32)},
-    "too few counts": lambda a: a | {"counts.2": a["counts.2"][:-1]},
-    "counts of another text": lambda a: a | {"counts.3": a["counts.3"] + 1},
-    "a count of nothing": lambda a: a | {"counts.3": a["counts.3"] * 0},
-    "counts that are no whole numbers": lambda a: a | {"counts.2": a["counts.2"] * 1.0},
-    "words that are said less than no times": lambda a: a | {"unigrams": -a["unigrams"]},
-    "unigrams in two dimensions": lambda a: a | {"unigrams": a["unigrams"].reshape(2, -1)},
-    "no unigrams": lambda a: a | {"unigrams": a["unigrams"][:0]},
-    "a level missing": lambda a: {name: array for name, array in a.items() if name != "counts.3"},
+    "words out of order": lambda a: a | {"words": a["words"][::-1].copy()},
+    "words of another type": lambda a: a | {"words": a["words"].astype(np.int32)},
+    "a start beyond the words": lambda a: a | {"starts": a["starts"] + np.int32(1)},
+    "too few counts": lambda a: a | {"counts": a["counts"][:-1]},
+    "no counts": lambda a: a | {"counts": a["counts"][:0]},
+    "counts of another text": lambda a: a | {"counts": np.append(a["counts"][:-1], a["counts"][-1:] + 1)},
+    "a count of nothing": lambda a: a | {"counts": np.append(a["counts"][:-1], a["counts"][-1:] * 0)},
+    "counts that are no whole numbers": lambda a: a | {"counts": a["counts"] * 1.0},
+    "counts in two dimensions": lambda a: a | {"counts": a["counts"][np.newaxis]},
+    "a word that is said less than no times": lambda a: with_words(a, -1),
+    "a word that is said and never followed": lambda a: with_words(a, 10_000),
+    "a table too many": lambda a: a | {"keys.2": a["words"]},
+    "a table missing": lambda a: {name: array for name, array in a.items() if name != "counts"},
 }
 
 
@@ -129,7 +138,7 @@ ALTERATIONS: dict[str, Callable[[Arrays], Arrays]] = {
 def test_tables_altered_into_nonsense_are_refused(alteration: str, tmp_path: Path) -> None:
     fit(random_tokens(1, posts=60), 3).save(tmp_path)
     altered = ALTERATIONS[alteration](load_file(tmp_path / FILE_NAME))
-    save_file(altered, tmp_path / FILE_NAME, metadata={"format": "1", "order": "3", "eos": str(EOS)})
+    save_file(altered, tmp_path / FILE_NAME, metadata={"format": "2", "order": "3", "eos": str(EOS)})
     with pytest.raises(ArtifactError):
         MaximumLikelihood.load(tmp_path)
 
@@ -138,13 +147,14 @@ def test_tables_altered_into_nonsense_are_refused(alteration: str, tmp_path: Pat
     "metadata",
     [
         {},
-        {"format": "2", "order": "3", "eos": "0"},
-        {"format": "1", "order": "3"},
-        {"format": "1", "order": "x", "eos": "0"},
-        {"format": "1", "order": "2", "eos": "0"},
-        {"format": "1", "order": "4", "eos": "0"},
-        {"format": "1", "order": "3", "eos": "99"},
-        {"format": "1", "order": "3", "eos": "29"},
+        {"format": "1", "order": "3", "eos": "0"},
+        {"format": "2", "order": "3"},
+        {"format": "2", "order": "x", "eos": "0"},
+        {"format": "2", "order": "2", "eos": "0"},
+        {"format": "2", "order": "4", "eos": "0"},
+        {"format": "2", "order": "65", "eos": "0"},
+        {"format": "2", "order": "3", "eos": "99"},
+        {"format": "2", "order": "3", "eos": "29"},
     ],
 )
 def test_a_header_that_does_not_fit_the_tables_is_refused(metadata: dict[str, str], tmp_path: Path) -> None:
