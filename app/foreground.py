@@ -59,7 +59,8 @@ def run_server(
     # uvicorn raises the signal again after its orderly end: there is nothing left to do about it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    asyncio.run(serve())
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(serve())
     if not server.started:
         raise SystemExit(3)
 

@@ -16,7 +16,7 @@ from ml.sampling.sentence import Sentence
 router = APIRouter(prefix="/personas/{handle}", tags=["sampling"])
 
 
-def sampler_of(request: Request) -> Sampler:
+async def sampler_of(request: Request) -> Sampler:
     """What this process draws sentences with."""
     sampler: Sampler = request.app.state.sampler
     return sampler
