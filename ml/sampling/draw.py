@@ -1,95 +1,127 @@
-"""log-probs[B, V] + noise → tokens[B]: temperature, top-k, top-p. Pure: the noise is an argument."""
+"""probabilities[B, V] + noise → tokens[B]: temperature, truncation and the draw. Pure: the noise is an argument.
 
+Everything stays in float32 and in the array that is given; only sums over blocks of the vocabulary are float64.
+"""
+
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.language_model import FloatArray, TokenArray
+from ml.sampling.shape import Shape
+from ml.sampling.truncation import truncate
 
-# Binary exponents told apart by top-p: what weighs less than 2^-62 of the most probable token shares the last bucket.
-_BUCKETS: Final = 64
+# Tokens whose weights are summed as one: the draw first chooses a block, then looks into that block alone.
+_BLOCK: Final = 64
+
+# Rows that are raised to a power together: with a vocabulary of 10,000 they stay in a core's second-level cache.
+_ROWS_AT_ONCE: Final = 8
+
+# Temperatures beyond these are as good as these, and their reciprocals still are float32 numbers.
+_COLDEST: Final = 1e-30
+_HOTTEST: Final = 1e30
+
+# A most probable token of less than exp(-30) after the power, or more than exp(30), would lose the others to float32.
+_SAFE_NATS: Final = 30.0
+
+_LEAST: Final = np.finfo(np.float32).tiny
 
 
-def draw(
-    log_probs: FloatArray,
-    uniforms: NDArray[np.float64],
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-) -> TokenArray:
-    """One token a row, by inverting the cumulative sum of the row's probabilities.
+def draw(probabilities: FloatArray, uniforms: NDArray[np.float64], shapes: Sequence[Shape]) -> TokenArray:
+    """One token a row, by inverting the cumulative sum of the row's weights.
 
-    log_probs: [B, V] float32, natural logarithms, not necessarily normalised; what must not be drawn is -inf, and each
-    row has something that is not. uniforms: [B] float64 in [0, 1), one a row. temperature: divides the log-probs; 0
-    takes the most probable token. top_k: only the k most probable tokens stay. top_p: of those, only the fewest most
-    probable whose probabilities reach p. Of equally probable tokens the lower id goes first.
+    probabilities: [B, V] float32, 0 or more, not necessarily normalised; what must not be drawn is 0, and each row has
+    something above 0 and a finite sum. **It is overwritten.** uniforms: [B] float64 in [0, 1), one a row. shapes: one
+    a row. They apply in this order: temperature, top_k, top_p, typical_p, min_p, each to what the one before it left.
+    Of equally probable tokens the lower id goes first.
 
-    Returns [B] int64. A row's token depends on that row alone.
-
-    Source: top-p: Holtzman et al. 2020, §3.1; applied after temperature and top-k.
+    Returns [B] int64: never a token of probability 0. A row's token depends on that row alone, bit for bit.
     """
-    if temperature == 0:
-        most_probable: TokenArray = log_probs.argmax(axis=1)
+    temperatures = np.array([shape.temperature for shape in shapes])
+    greedy = np.flatnonzero(temperatures == 0)
+    most_probable: TokenArray = (probabilities if len(greedy) == len(shapes) else probabilities[greedy]).argmax(axis=1)
+    if len(greedy) == len(shapes):
         return most_probable
-    weights = _weights(log_probs, temperature)
-    if top_k is not None and top_k < weights.shape[1]:
-        weights = _truncate(weights, *_top(weights, top_k))
-    if top_p is not None and top_p < 1:
-        weights = _truncate(weights, *_nucleus(weights, top_p))
-    cumulative = weights.cumsum(axis=1)
-    # uniform < 1, so the target lies below the sum, and the first place above it has a weight of its own.
-    targets = uniforms * cumulative[:, -1]
-    tokens: TokenArray = (cumulative <= targets[:, np.newaxis]).sum(axis=1)
+    temper(probabilities, temperatures)
+    truncate(probabilities, shapes)
+    tokens = _invert(probabilities, uniforms)
+    tokens[greedy] = most_probable
     return tokens
 
 
-def _weights(log_probs: FloatArray, temperature: float) -> NDArray[np.float64]:
-    """Probabilities up to a factor a row, the largest being 1: [B, V] float64."""
-    scaled = log_probs.astype(np.float64)
-    scaled -= scaled.max(axis=1, keepdims=True)
-    with np.errstate(over="ignore"):  # next to no temperature: all but the most probable go to -inf, as they should
-        scaled /= temperature
-    return np.exp(scaled, out=scaled)
+def penalise(probabilities: FloatArray, rows_said: Sequence[Sequence[int]], penalties: Sequence[float]) -> None:
+    """Make what a row has said less probable, in place: p becomes p ** penalty.
+
+    probabilities: [B, V] float32 in [0, 1]. rows_said: the tokens of each row so far, prompt included; how often each
+    was said makes no difference. penalties: [B], 1 or more; 1 leaves a row alone. What was possible stays possible,
+    however high the penalty.
+
+    Source: Keskar et al. 2019 (CTRL), §4.1, with the penalty multiplying log-probabilities: they are never positive,
+    so it always lowers, while a logit divided by it may rise.
+    """
+    for row, (said, penalty) in enumerate(zip(rows_said, penalties, strict=True)):
+        if penalty == 1 or not said:
+            continue
+        tokens = np.unique(np.array(said, dtype=np.int64))
+        before = probabilities[row, tokens]
+        probabilities[row, tokens] = np.minimum(before, np.maximum(before.astype(np.float64) ** penalty, _LEAST))
 
 
-def _top(weights: NDArray[np.float64], k: int) -> tuple[TokenArray, NDArray[np.float64]]:
-    """How many tokens of each row stay ([B] int64), and the weight of the last of them ([B] float64)."""
+def temper(weights: FloatArray, temperatures: NDArray[np.float64]) -> None:
+    """Raise each row to 1 / temperature, in place, up to a factor a row. weights: [B, V]; temperatures: [B].
+
+    Rows of temperature 1 or 0 stay as they are.
+    """
+    rows = np.flatnonzero((temperatures != 1) & (temperatures != 0))
+    exponents = 1 / np.clip(temperatures[rows], _COLDEST, _HOTTEST)
+    for begin in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[begin : begin + _ROWS_AT_ONCE]
+        if some[-1] - some[0] == len(some) - 1:  # neighbours: a view instead of a copy
+            _raise(weights[some[0] : some[-1] + 1], exponents[begin : begin + _ROWS_AT_ONCE])
+        else:
+            taken = weights[some]
+            _raise(taken, exponents[begin : begin + _ROWS_AT_ONCE])
+            weights[some] = taken
+
+
+def _raise(weights: FloatArray, exponents: NDArray[np.float64]) -> None:
+    """weights ** exponents in place: [n, V] and [n]."""
+    highest = weights.max(axis=1)
+    unsafe = np.flatnonzero(np.abs(np.log(highest.astype(np.float64)) * exponents) > _SAFE_NATS)
+    if len(unsafe):
+        weights[unsafe] /= highest[unsafe, np.newaxis]
+    with np.errstate(divide="ignore"):  # log 0 is -inf, and its exponential 0 again
+        np.log(weights, out=weights)
+    weights *= exponents.astype(np.float32)[:, np.newaxis]
+    np.exp(weights, out=weights)
+
+
+def _invert(weights: FloatArray, uniforms: NDArray[np.float64]) -> TokenArray:
+    """The token of each row at which the cumulative sum passes uniform * sum: [B] int64."""
     B, V = weights.shape
-    return np.full(B, k, dtype=np.int64), np.partition(weights, V - k, axis=1)[:, V - k]
+    rows = np.arange(B)
+    reached = _reached(weights)
+    # uniform < 1, so the target lies below the sum, and the first block that ends above it has a weight of its own.
+    targets = uniforms * reached[:, -1]
+    blocks = (reached[:, 1:] <= targets[:, np.newaxis]).sum(axis=1)
+    places = blocks[:, np.newaxis] * _BLOCK + np.arange(_BLOCK)
+    inside = weights[rows[:, np.newaxis], np.minimum(places, V - 1)]
+    inside[places >= V] = 0
+    within = inside.cumsum(axis=1, dtype=np.float64)
+    # The block's float32 sum may have been rounded up past the float64 one: the target must stay below both.
+    left = np.minimum(targets - reached[rows, blocks], np.nextafter(within[:, -1], 0))
+    tokens: TokenArray = blocks * _BLOCK + (within <= left[:, np.newaxis]).sum(axis=1)
+    return tokens
 
 
-def _nucleus(weights: NDArray[np.float64], p: float) -> tuple[TokenArray, NDArray[np.float64]]:
-    """As _top, for the fewest most probable tokens that reach p of the row's weight.
-
-    Sorting whole rows would cost more than many a model's step. So the weights are put into buckets by their binary
-    exponent, the mass of each bucket is summed, and only the one bucket in which p is reached is sorted.
-    """
-    B = len(weights)
-    buckets = np.minimum(1 - np.frexp(weights)[1], _BUCKETS - 1)  # [B, V]: 0 holds 1, 1 holds [½, 1), 2 holds [¼, ½) …
-    buckets[weights == 0] = _BUCKETS - 1  # what is not to be drawn; its exponent would put it beside ½
-    places = buckets + np.arange(B)[:, np.newaxis] * _BUCKETS
-    masses = np.bincount(places.ravel(), weights=weights.ravel(), minlength=B * _BUCKETS).reshape(B, _BUCKETS)
-    cumulative = masses.cumsum(axis=1)
-    targets = p * cumulative[:, -1]
-    decisive = (cumulative >= targets[:, np.newaxis]).argmax(axis=1)
-    kept, lowest = np.empty(B, dtype=np.int64), np.empty(B)
-    for row, bucket in enumerate(decisive):
-        inside = np.sort(weights[row, buckets[row] == bucket])[::-1]
-        before = cumulative[row, bucket] - masses[row, bucket]
-        last = min(np.searchsorted(before + inside.cumsum(), targets[row]), len(inside) - 1)
-        kept[row] = np.count_nonzero(buckets[row] < bucket) + last + 1
-        lowest[row] = inside[last]
-    return kept, lowest
-
-
-def _truncate(weights: NDArray[np.float64], kept: TokenArray, lowest: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The weights with all but the `kept` largest of each row at 0; among equals the lower ids are kept.
-
-    kept: [B] int64; lowest: [B] float64, the smallest weight that is kept.
-    """
-    lowest = lowest[:, np.newaxis]
-    above, equal = weights > lowest, weights == lowest
-    room = kept - above.sum(axis=1)
-    return np.where(above | (equal & (equal.cumsum(axis=1) <= room[:, np.newaxis])), weights, 0.0)
+def _reached(weights: FloatArray) -> NDArray[np.float64]:
+    """What each block's end reaches, after a first column of 0: [B, blocks + 1]. The last block may be short."""
+    B, V = weights.shape
+    whole = V // _BLOCK
+    masses = np.zeros((B, -(-V // _BLOCK) + 1), dtype=np.float32)
+    weights[:, : whole * _BLOCK].reshape(B, whole, _BLOCK).sum(axis=2, out=masses[:, 1 : whole + 1])
+    if V % _BLOCK:
+        weights[:, whole * _BLOCK :].sum(axis=1, out=masses[:, -1])
+    return masses.cumsum(axis=1, dtype=np.float64)

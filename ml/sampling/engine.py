@@ -123,13 +123,8 @@ class _Voice:
         """Draw the next token of each row: [B] int64; the attempts remember it and what it cost."""
         allowed = self._allowed(batch)
         self._mark_stuck(batch, allowed)
-        tokens = draw(
-            allowed,
-            np.array([attempt.noise.random() for attempt in batch.attempts]),
-            temperature=self._controls.temperature,
-            top_k=self._controls.top_k,
-            top_p=self._controls.top_p,
-        )
+        uniforms = np.array([attempt.noise.random() for attempt in batch.attempts])
+        tokens = draw(np.exp(allowed), uniforms, [self._controls.shape] * len(batch.attempts))
         costs = batch.log_probs[np.arange(len(tokens)), tokens]
         for attempt, token, cost in zip(batch.attempts, tokens.tolist(), costs.tolist(), strict=True):
             attempt.said.append(token)
