@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.language_model import FloatArray, TokenArray
+from ml.language_model import FloatArray
 from ml.sampling.shape import Shape
 
 # With so few rows at a time, what a control needs beside them stays in the cache and off the kernel's hands.
@@ -34,7 +34,9 @@ def truncate(weights: FloatArray, shapes: Sequence[Shape]) -> None:
     drawn = [(row, shape) for row, shape in enumerate(shapes) if shape.temperature > 0]
     _apply(_top_k, weights, asked=[(row, s.top_k) for row, s in drawn if s.top_k is not None and s.top_k < V])
     _apply(_top_p, weights, asked=[(row, s.top_p) for row, s in drawn if s.top_p is not None and s.top_p < 1])
-    _apply(_typical, weights, asked=[(row, s.typical_p) for row, s in drawn if s.typical_p is not None and s.typical_p < 1])
+    _apply(
+        _typical, weights, asked=[(row, s.typical_p) for row, s in drawn if s.typical_p is not None and s.typical_p < 1]
+    )
     _apply(_min_p, weights, asked=[(row, s.min_p) for row, s in drawn if s.min_p])
 
 

@@ -31,9 +31,7 @@ _X_HEAVY: Final = regex.compile(rf"[^{_X_LIGHT}]")
 
 # What Unicode calls a possible emoji: flags, keycaps, tagged flags, and pictures with a skin or a presentation, joined.
 # Digits are none, and © and ® only with U+FE0F.
-_PICTURE: Final = (
-    r"(?:\p{Emoji_Modifier_Base}\p{Emoji_Modifier}|[\p{Emoji}--[0-9#*©®]]\ufe0f?|[©®]\ufe0f)"
-)
+_PICTURE: Final = r"(?:\p{Emoji_Modifier_Base}\p{Emoji_Modifier}|[\p{Emoji}--[0-9#*©®]]\ufe0f?|[©®]\ufe0f)"
 _EMOJI: Final = regex.compile(
     r"\p{Regional_Indicator}{2}"
     r"|[0-9#*]\ufe0f?\u20e3"

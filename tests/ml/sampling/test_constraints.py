@@ -18,7 +18,18 @@ def held(text: str, *words: str) -> str | None:
 
 @pytest.mark.parametrize(
     "text",
-    ["hell", "Oh HELL!", "(hell)", "what the hell, man", "#hell", "ｈｅｌｌ", "he\u00adll", "hell's bells", "x-hell", "hell\n"],
+    [
+        "hell",
+        "Oh HELL!",
+        "(hell)",
+        "what the hell, man",
+        "#hell",
+        "ｈｅｌｌ",
+        "he\u00adll",
+        "hell's bells",
+        "x-hell",
+        "hell\n",
+    ],
 )
 def test_a_banned_word_is_found_whole_in_any_case_and_form(text: str) -> None:
     assert held(text, "Hell") == "Hell"

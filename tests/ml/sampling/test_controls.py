@@ -1,4 +1,6 @@
 import math
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,6 +8,9 @@ import pytest
 from ml.errors import ConfigError
 from ml.sampling.controls import Controls
 from ml.sampling.shape import Shape
+from ml.text.lengths import LENGTHS
+
+DOCS = Path(__file__).parents[3] / "docs" / "sampling.md"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +92,9 @@ def test_values_that_contradict_each_other_are_refused_by_name(field: str, value
 
 
 def test_the_bounds_themselves_are_allowed() -> None:
-    Controls(temperature=0, top_k=1, top_p=1.0, typical_p=1.0, min_p=1.0, max_characters=1, min_characters=1, prompt="x")
+    Controls(
+        temperature=0, top_k=1, top_p=1.0, typical_p=1.0, min_p=1.0, max_characters=1, min_characters=1, prompt="x"
+    )
     Controls(min_p=0, repetition_penalty=1, max_tokens=1, stop=("x" * 100,) * 16, banned_words=("x",) * 1000)
     Controls(banned_patterns=("z",) * 32, required=("#a", "@b", "@b@example.org"))
     Controls(required=("#Sad",), prompt="Today", max_characters=10)
@@ -101,7 +108,7 @@ def test_a_prompt_is_counted_as_the_platform_counts() -> None:
     address = "https://example.com/" + "x" * 100
     Controls(prompt=address, max_characters=23, counted_as="x")
     Controls(prompt=address, max_characters=23, counted_as="mastodon")
-    with pytest.raises(ConfigError, match="^prompt counts 120 as characters; max_characters allows 23"):
+    with pytest.raises(ConfigError, match=r"^prompt counts 120 as characters; max_characters allows 23"):
         Controls(prompt=address, max_characters=23)
 
 
@@ -119,3 +126,8 @@ def test_a_hostile_pattern_is_decided_in_time_that_grows_with_the_text_alone() -
     controls = Controls(banned_patterns=("(a+)+b", "(a|a)*c", "(.*)*d"))
     assert controls.banned.found("a" * 5000) is None
     assert controls.banned.found("a" * 5000 + "b") == "(a+)+b"
+
+
+def test_every_control_and_every_way_to_count_has_its_row_in_the_documentation() -> None:
+    rows = {line.split("`")[1] for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("| `")}
+    assert rows == {"counted_as", *(field.name for field in fields(Controls)), *LENGTHS}
