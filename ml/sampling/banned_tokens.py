@@ -9,7 +9,7 @@ from ml.sampling.constraints import is_word_character
 from ml.text.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class BannedTokens:
     """Token ids that would complete a canonical encoding of a banned word, by the tokens that lead to it.
 
@@ -25,7 +25,7 @@ class BannedTokens:
     spaced: Mapping[tuple[int, ...], list[int]]
     bare: Mapping[tuple[int, ...], list[int]]
     lengths: frozenset[int]
-    _ends_in_word: dict[int, bool] = field(default_factory=dict)
+    _ends_in_word: dict[int, bool] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, words: Sequence[str]) -> Self:

@@ -90,7 +90,7 @@ def _check_numbers(controls: Controls) -> None:
         raise ConfigError(f"min_characters is {controls.min_characters}; it must be 0 or more.")
     if controls.min_characters > controls.max_characters:
         raise ConfigError(
-            f"min_characters is {controls.min_characters}; it must be at most max_characters, {controls.max_characters}."
+            f"min_characters is {controls.min_characters}; max_characters allows {controls.max_characters} in all."
         )
     if controls.counted_as not in LENGTHS:
         raise ConfigError(f"counted_as is {controls.counted_as!r}; it must be one of {', '.join(LENGTHS)}.")

@@ -16,7 +16,7 @@ from ml.sampling.truncation import truncate
 # Tokens whose weights are summed as one: the draw first chooses a block, then looks into that block alone.
 _BLOCK: Final = 64
 
-# Rows that are raised to a power together: with a vocabulary of 10,000 they stay in a core's second-level cache.
+# Rows that are raised to a power together: of a vocabulary of 10,000 they stay in a core's second-level cache.
 _ROWS_AT_ONCE: Final = 8
 
 # Temperatures beyond these are as good as these, and their reciprocals still are float32 numbers.
@@ -44,7 +44,7 @@ def draw(probabilities: FloatArray, uniforms: NDArray[np.float64], shapes: Seque
     most_probable: TokenArray = (probabilities if len(greedy) == len(shapes) else probabilities[greedy]).argmax(axis=1)
     if len(greedy) == len(shapes):
         return most_probable
-    temper(probabilities, temperatures)
+    _temper(probabilities, temperatures)
     truncate(probabilities, shapes)
     tokens = _invert(probabilities, uniforms)
     tokens[greedy] = most_probable
@@ -69,7 +69,7 @@ def penalise(probabilities: FloatArray, rows_said: Sequence[Sequence[int]], pena
         probabilities[row, tokens] = np.minimum(before, np.maximum(before.astype(np.float64) ** penalty, _LEAST))
 
 
-def temper(weights: FloatArray, temperatures: NDArray[np.float64]) -> None:
+def _temper(weights: FloatArray, temperatures: NDArray[np.float64]) -> None:
     """Raise each row to 1 / temperature, in place, up to a factor a row. weights: [B, V]; temperatures: [B].
 
     Rows of temperature 1 or 0 stay as they are.

@@ -125,9 +125,110 @@ class SamplingEngine:
         self._finished_a_second = _MEMORY * self._finished_a_second + (1 - _MEMORY) * sentences / max(seconds, 1e-6)
         self._finished_a_second = max(self._finished_a_second, 0.1)
 
-    def _report(self, over: list[Request]) -> None:
-        for request in over:
-            self._callbacks.pop(id(request))()
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Rows under way. log_probs: [B, V] of each row's next token; state: of B rows, after all that was read."""
+
+    attempts: list[_Attempt]
+    log_probs: FloatArray
+    state: Any
+
+    def take(self, rows: list[int]) -> Self:
+        index = np.array(rows, dtype=np.int64)
+        return type(self)([self.attempts[row] for row in rows], self.log_probs[index], self.state.take(index))
+
+    def join(self, other: Self) -> Self:
+        if not (self.attempts and other.attempts):
+            return self if self.attempts else other
+        return type(self)(
+            self.attempts + other.attempts,
+            np.concatenate([self.log_probs, other.log_probs]),
+            type(self.state).join([self.state, other.state]),
+        )
+
+
+class _Voice:
+    """What all rows share: the model after the prompt, the tokenizer and the controls."""
+
+    def __init__(self, model: LanguageModel, tokenizer: Tokenizer, *, controls: Controls) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._controls = controls
+        self._prompt = tokenizer.encode(controls.prompt)
+        decoded = tokenizer.decode(self._prompt)
+        # A closed vocabulary cannot repeat every prompt, so the text begins with the caller's own words.
+        self._lead = controls.prompt if decoded == controls.prompt else controls.prompt.rstrip()
+        self._decoded_prompt_length = len(decoded)
+        self._start_log_probs, self._start_state = self._read_prompt()
+
+    def _read_prompt(self) -> tuple[FloatArray, Any]:
+        log_probs, state = self._model.step(np.array([self._tokenizer.eos]), self._model.initial_state(1))
+        for token in self._prompt:
+            log_probs, state = self._model.step(np.array([token]), state)
+        return log_probs, state
+
+    def begin(self, attempts: list[_Attempt]) -> _Batch:
+        """Rows that have read the prompt, which itself was read once."""
+        rows = np.zeros(len(attempts), dtype=np.int64)
+        return _Batch(attempts, self._start_log_probs[rows], self._start_state.take(rows))
+
+    def speak(self, batch: _Batch) -> TokenArray:
+        """Draw the next token of each row: [B] int64; the attempts remember it and what it cost."""
+        allowed = self._allowed(batch)
+        self._mark_stuck(batch, allowed)
+        uniforms = np.array([attempt.noise.random() for attempt in batch.attempts])
+        tokens = draw(np.exp(allowed), uniforms, [self._controls.shape] * len(batch.attempts))
+        costs = batch.log_probs[np.arange(len(tokens)), tokens]
+        for attempt, token, cost in zip(batch.attempts, tokens.tolist(), costs.tolist(), strict=True):
+            attempt.said.append(token)
+            attempt.log_probability += cost
+        return tokens
+
+    def _mark_stuck(self, batch: _Batch, allowed: FloatArray) -> None:
+        """An n-gram model without smoothing may lead to a word after which it only knows `<unk>`: that attempt ends."""
+        for row in np.flatnonzero(np.isneginf(allowed.max(axis=1))):
+            if not batch.attempts[row].said:
+                raise SamplingError("The model leaves no token to draw: all it would say is <unk> or nothing at all.")
+            batch.attempts[row].stuck = True
+            allowed[row, self._tokenizer.eos] = 0  # drawn, and thrown away with the attempt
+
+    def _allowed(self, batch: _Batch) -> FloatArray:
+        allowed = batch.log_probs.copy()
+        allowed[:, list(self._tokenizer.never_spoken)] = -np.inf
+        if not self._controls.prompt.strip():
+            silent = [row for row, attempt in enumerate(batch.attempts) if not attempt.said]
+            allowed[silent, self._tokenizer.eos] = -np.inf
+        return allowed
+
+    def read(self, tokens: TokenArray, batch: _Batch) -> _Batch:
+        """The same rows after the model has read what they said."""
+        if not batch.attempts:
+            return batch
+        return _Batch(batch.attempts, *self._model.step(tokens, batch.state))
+
+    def judge(self, attempt: _Attempt) -> Sentence | _Flaw | None:
+        """A sentence when it has ended well, the flaw for which to give it up, or None while it goes on."""
+        if attempt.stuck:
+            return _Flaw.STUCK
+        ended = attempt.said[-1] == self._tokenizer.eos
+        too_many = len(attempt.said) > _UTF8_BYTES * self._controls.max_characters + 1
+        if not (ended or too_many) and len(attempt.said) % _TOKENS_BETWEEN_CHECKS:
+            return None
+        text = self._text(attempt.said)
+        if too_many or len(text) > self._controls.max_characters:
+            return _Flaw.TOO_LONG
+        return self._judge_whole(text, attempt) if ended else None
+
+    def _judge_whole(self, text: str, attempt: _Attempt) -> Sentence | _Flaw:
+        if not text.strip():
+            return _Flaw.BLANK
+        if "\ufffd" in text[len(self._lead) :]:
+            return _Flaw.BROKEN
+        tokens = len(attempt.said)
+        return Sentence(text, attempt.log_probability, math.exp(-attempt.log_probability / tokens), tokens)
+
+    def _text(self, said: list[int]) -> str:
+        return self._lead + self._tokenizer.decode([*self._prompt, *said])[self._decoded_prompt_length :]
 
 
 def sample(

@@ -7,10 +7,10 @@ an underscore, twitter-text finds some without a scheme that are not found here.
 
 from collections.abc import Iterator
 from functools import cache
+from importlib import resources
 from typing import Final
 
 import regex
-from publicsuffixlist import PublicSuffixList
 
 _LATIN: Final = r"À-ÖØ-öø-ɏɓɔɖɗəɛɣɨɯɲʉʻ\u0300-\u036fḀ-ỿ"
 _CYRILLIC: Final = r"\u0400-\u04ff"
@@ -40,7 +40,7 @@ _SHORTENER: Final = "t.co"
 _SHORT_PATH: Final = regex.compile(r"/([A-Za-z0-9]+)")
 _LONGEST_SHORT_PATH: Final = 40
 
-# The longest name of a top-level domain; twitter-text takes any name in punycode for one.
+# Characters of the longest name of a top-level domain; twitter-text takes any name in punycode for one.
 _LONGEST_DOMAIN: Final = 24
 _PUNYCODE: Final = regex.compile(r"xn--[0-9a-z-]+", regex.IGNORECASE)
 _GOES_ON: Final = regex.compile(r"[0-9A-Za-z@+-]")
@@ -94,7 +94,7 @@ def _domain_end(text: str, begin: int) -> int | None:
     if punycode:
         return punycode.end()
     for end in range(min(label.end(), begin + _LONGEST_DOMAIN), begin, -1):
-        if not _GOES_ON.match(text, end) and _is_top_level_domain(text[begin:end].lower()):
+        if not _GOES_ON.match(text, end) and text[begin:end].lower() in _top_level_domains():
             return end
     return None
 
@@ -134,11 +134,7 @@ def _is_host(host: str, below: str, *, underscores: bool) -> bool:
 
 
 @cache
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList(accept_unknown=False, only_icann=True)
-
-
-@cache
-def _is_top_level_domain(label: str) -> bool:
-    # Some have only rules for what lies below them, such as *.ck.
-    return bool(_suffixes().is_public(label) or _suffixes().is_public(f"x.{label}"))
+def _top_level_domains() -> frozenset[str]:
+    rules = resources.files("publicsuffixlist").joinpath("public_suffix_list.dat").read_text(encoding="utf-8")
+    official = rules.partition("===END ICANN DOMAINS===")[0].splitlines()
+    return frozenset(rule.rpartition(".")[2].strip() for rule in official if rule and not rule.startswith("//"))
