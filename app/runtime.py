@@ -60,8 +60,8 @@ async def open_runtime(settings: Settings, clock: Clock = system_clock) -> Async
 async def runtime_of(request: Request) -> Runtime:
     """The runtime of the app that answers this request.
 
-    `async` though it waits for nothing: FastAPI would call a plain function in another thread, which costs more than all
-    the rest of a small request.
+    `async` though it waits for nothing: FastAPI calls a plain function in another thread, which costs more than all the
+    rest of a small request.
     """
     runtime: Runtime = request.app.state.runtime
     return runtime

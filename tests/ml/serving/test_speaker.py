@@ -7,6 +7,7 @@ import pytest
 
 from ml import artifact
 from ml.errors import ArtifactError
+from ml.language_model import LanguageModel
 from ml.models.kneser_ney import KneserNey
 from ml.models.mixture import Mixture
 from ml.models.unigram_cache import UnigramCache
@@ -33,7 +34,9 @@ def kneser_ney() -> KneserNey:
 
 def test_what_a_speaker_says_is_what_its_model_says_when_nothing_was_exported(tmp_path: Path) -> None:
     mixture = Mixture({"recurrent": network(), "kneser-ney": kneser_ney()}, np.array([0.7, 0.3]))
-    for model in (mixture, network("gru"), kneser_ney(), UnigramCache(kneser_ney(), weight=0.2, length=50, eos=EOS)):
+    cached = UnigramCache(kneser_ney(), weight=0.2, length=50, eos=EOS)
+    models: list[LanguageModel] = [mixture, network("gru"), kneser_ney(), cached]
+    for model in models:
         speaker = speaker_of(model, tmp_path)
         assert speaker.vocabulary_size == V
         expected_state, state = model.initial_state(2), speaker.initial_state(2)
