@@ -42,7 +42,10 @@ def closed_loop(target: Target, *, connections: int, seconds: float) -> Load:
         )
     if done.returncode:
         raise BenchmarkError(f"wrk ended with code {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
-    return load_of(done.stdout)
+    load = load_of(done.stdout)
+    if target.body and load.answered and not load.sentences:
+        raise BenchmarkError("load.lua found no sentence in the answers. Teach it how they look now.")
+    return load
 
 
 def load_of(printed: str) -> Load:
@@ -57,6 +60,8 @@ def load_of(printed: str) -> Load:
             errors=figures["refused"] + figures["broken"],
             p50_ms=figures["p50_ms"] if answered else None,
             p99_ms=figures["p99_ms"] if answered else None,
+            sentences=figures["sentences"],
+            tokens=figures["tokens"],
         )
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise BenchmarkError(f"wrk printed no figures: {printed.strip()[-300:] or 'nothing'}") from error

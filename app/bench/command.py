@@ -4,12 +4,10 @@ import argparse
 import json
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 import httpx
@@ -33,8 +31,6 @@ SUCCESS, FAILED, INTERRUPTED = 0, 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0 done, 2 cannot be done or a row failed, 130 interrupted."""
     chosen = _parser().parse_args(arguments)
-    # As Ctrl-C: every block is left in order, and with it every child ended.
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _bench(chosen)
     except MlError as error:
@@ -43,10 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
         return INTERRUPTED
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ import gc
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from app.bench.load import HOST, Load, Target, percentile
+from app.bench.load import HOST, Load, Target, percentile, spoken_in
 
 # Requests under way at most; beyond, they wait their turn here, and the wait counts.
 MOST_CONNECTIONS: Final = 512
@@ -40,39 +40,42 @@ class _Asking:
     latencies: list[float] = field(default_factory=list)
     answered: int = 0
     answered_at: float = 0.0
+    sentences: int = 0
+    tokens: int = 0
 
     async def ask(self, number: int, due_at: float) -> None:
         """Send one request and note what it took. One that is cancelled has taken as long as it waited."""
-        good = False
+        body = None
         loop = asyncio.get_running_loop()
         try:
             async with self.room:
-                good = await self._exchange(self.payloads[number % len(self.payloads)])
+                body = await self._exchange(self.payloads[number % len(self.payloads)])
         finally:
             now = loop.time()
             self.latencies.append(now - due_at)
-            if good:
-                self.answered += 1
-                self.answered_at = now
+        if body is not None:
+            sentences, tokens = spoken_in(body)
+            self.answered, self.answered_at = self.answered + 1, now
+            self.sentences, self.tokens = self.sentences + sentences, self.tokens + tokens
 
-    async def _exchange(self, payload: bytes) -> bool:
-        """Whether the answer is 200. A connection that broke is not used again."""
+    async def _exchange(self, payload: bytes) -> bytes | None:
+        """The body of an answer with status 200, else None. A connection that broke is not used again."""
         try:
             connection = await self._connection()
         except OSError:
-            return False
+            return None
         reader, writer = connection
         try:
             writer.write(payload)
-            good = await _read_answer(reader)
+            body = await _read_answer(reader)
         except (OSError, asyncio.IncompleteReadError, ValueError):
             writer.close()
-            return False
+            return None
         except asyncio.CancelledError:
             writer.close()
             raise
         self.idle.append(connection)
-        return good
+        return body
 
     async def _connection(self) -> Connection:
         """The connection that was used last, which the server is least likely to have closed, or a new one."""
@@ -111,6 +114,8 @@ async def _ask(target: Target, *, requests_per_second: float, seconds: float) ->
         errors=count - asking.answered,
         p50_ms=percentile(asking.latencies, 0.5) * 1e3 if asking.answered else None,
         p99_ms=percentile(asking.latencies, 0.99) * 1e3 if asking.answered else None,
+        sentences=asking.sentences,
+        tokens=asking.tokens,
     )
 
 
@@ -121,10 +126,10 @@ def _payload(target: Target, path: str) -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
-async def _read_answer(reader: asyncio.StreamReader) -> bool:
-    """Read one answer whole; whether its status is 200. Raises ValueError for one of no stated length."""
+async def _read_answer(reader: asyncio.StreamReader) -> bytes | None:
+    """Read one answer whole; its body if its status is 200. Raises ValueError for one of no stated length."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     status, *fields = head.split("\r\n")
     named = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
-    await reader.readexactly(int(named.get("content-length", "")))
-    return status.split(" ", 2)[1] == "200"
+    body = await reader.readexactly(int(named.get("content-length", "")))
+    return body if status.split(" ", 2)[1] == "200" else None

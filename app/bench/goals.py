@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.bench.measures.bare_route import HEALTHZ
-from app.bench.measures.beside_training import REQUESTS_PER_SECOND
+from app.bench.measures.beside_training import RATE as TRAINING_RATE
 from app.bench.measures.many_personas import AMONG
 from app.bench.measures.over_http import loop_setting, rate_setting
 from app.bench.row import Row
@@ -108,7 +108,7 @@ GOALS: Final = (
         measured=_of("many", AMONG, "ratio"),
     ),
     Goal(
-        what=f"p99 at {REQUESTS_PER_SECOND} requests a second beside a training",
+        what=f"p99 at {TRAINING_RATE} requests a second beside a training",
         wanted=300,
         unit=" ms",
         at_most=True,

@@ -1,5 +1,6 @@
 """Target: which requests a load consists of. Load: what came of one, and its percentiles."""
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class Load:
     """What came of a load.
 
     seconds: how long it was kept up. answered: requests with status 200. errors: other answers, broken connections,
-    and what had no answer when the time to wait was over. p50_ms, p99_ms: None without an answer.
+    and what had no answer when the time to wait was over. p50_ms, p99_ms: None without an answer. sentences, tokens:
+    in all answers, each sentence's end counted.
     """
 
     seconds: float
@@ -41,6 +43,8 @@ class Load:
     errors: int
     p50_ms: float | None
     p99_ms: float | None
+    sentences: int = 0
+    tokens: int = 0
 
     @property
     def answers_per_second(self) -> float:
@@ -53,3 +57,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     Source: the nearest-rank definition; no value is made up between two that were measured.
     """
     return sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+def spoken_in(answer: bytes) -> tuple[int, int]:
+    """How many sentences an answer of the service holds, and how many tokens: perplexity is exp(-log P / tokens)."""
+    said = json.loads(answer).get("sentences", ())
+    return len(said), sum(round(-each["log_probability"] / math.log(each["perplexity"])) for each in said)

@@ -1,9 +1,6 @@
 """What is asked for in every row, over HTTP and without it: one persona's default sentences."""
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from app.sampling.service import TEMPERATURE
 from ml.sampling.controls import Controls
@@ -22,8 +19,3 @@ def body(n: int) -> str:
 def controls() -> Controls:
     """The same for ml.sampling."""
     return Controls(temperature=TEMPERATURE)
-
-
-def tokens_of(sentences: Sequence[Mapping[str, Any]]) -> int:
-    """How many tokens the sentences of an answer have, their ends included: perplexity is exp(-log P / tokens)."""
-    return sum(round(-said["log_probability"] / math.log(said["perplexity"])) for said in sentences)

@@ -1,7 +1,7 @@
 """Row: one line of the serving table, its columns, and how they are printed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from app.bench.load import Load
@@ -64,20 +64,16 @@ def render(rows: Sequence[Row]) -> str:
     return render_columns(rows, COLUMNS)
 
 
-def row_of_load(
-    name: str, setting: str, load: Load, *, sentences: int = 0, tokens_a_sentence: float = 0.0, note: str = ""
-) -> Row:
-    """The row of a load. sentences: in an answer, 0 where it is none of sentences. tokens_a_sentence: on average."""
-    row = Row(
+def row_of_load(name: str, setting: str, load: Load, *, note: str = "") -> Row:
+    """The row of a load."""
+    return Row(
         name=name,
         setting=setting,
         requests_per_second=load.answers_per_second,
+        sentences_per_second=load.sentences / load.seconds if load.sentences else None,
+        tokens_per_second=load.tokens / load.seconds if load.sentences else None,
         p50_ms=load.p50_ms,
         p99_ms=load.p99_ms,
         errors=load.errors,
         note=note,
     )
-    if not sentences:
-        return row
-    spoken = load.answers_per_second * sentences
-    return replace(row, sentences_per_second=spoken, tokens_per_second=spoken * tokens_a_sentence)

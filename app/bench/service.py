@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import psutil
 
 from app.bench import request
 from app.bench.errors import BenchmarkError
@@ -24,8 +23,6 @@ SERVE: Final = ("app.cli", "serve")
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 0.01
-SETTLE_SECONDS: Final = 60.0
-IDLE_PERCENT: Final = 10.0
 ANSWER_SECONDS: Final = 60.0
 
 
@@ -53,14 +50,6 @@ class Service:
             raise BenchmarkError(f"{target.paths[0]} answered {answer.status_code}: {answer.text[:300]}")
         body: dict[str, Any] = answer.json()
         return body
-
-    def settle(self) -> None:
-        """Wait until it has done with what an earlier load left. Raises BenchmarkError."""
-        process = psutil.Process(self.process.pid)
-        until = time.monotonic() + SETTLE_SECONDS
-        while process.cpu_percent(interval=0.3) > IDLE_PERCENT:
-            if time.monotonic() > until:
-                raise BenchmarkError(f"The service is still busy {SETTLE_SECONDS:g} s after its last request.")
 
     def wait_for(self, path: str) -> None:
         """Wait until a path answers 200. Raises BenchmarkError when the process ends or takes too long."""

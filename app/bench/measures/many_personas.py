@@ -8,9 +8,8 @@ from typing import Final
 from app.bench import personas
 from app.bench.closed_loop import closed_loop
 from app.bench.load import Load
-from app.bench.measures.over_http import mean_tokens
 from app.bench.row import Row, row_of_load
-from app.bench.service import Service, answering
+from app.bench.service import answering
 from app.bench.stage import PERSONAS, Stage
 
 HOT: Final = 20
@@ -21,20 +20,20 @@ AMONG: Final = f"the same among {ALL:,}"
 
 
 def many(stage: Stage) -> Iterator[Row]:
-    """Both by the same process, so that it has the same models loaded."""
+    """The rows of the others are added in between; all twenty have said something before each load."""
     settings, hot = stage.settings, personas.handles(HOT)
     asyncio.run(personas.add(settings, stage.artifact, handles=hot[PERSONAS:]))
+    alone = _ask(stage, hot)
+    yield row_of_load("many", ALONE, alone)
+    others = personas.handles(ALL - HOT, first=HOT)
+    asyncio.run(personas.add(settings, stage.artifact, handles=others, with_files=False))
+    among = _ask(stage, hot)
+    ratio = among.answers_per_second / alone.answers_per_second if alone.answered else None
+    yield replace(row_of_load("many", AMONG, among, note="over the 20 alone"), ratio=ratio)
+
+
+def _ask(stage: Stage, hot: list[str]) -> Load:
     with answering(stage) as service:
-        tokens = sum(mean_tokens(service, handle) for handle in hot) / HOT
-        alone = _ask(service, stage, hot)
-        yield row_of_load("many", ALONE, alone, sentences=1, tokens_a_sentence=tokens)
-        service.settle()
-        others = personas.handles(ALL - HOT, first=HOT)
-        asyncio.run(personas.add(settings, stage.artifact, handles=others, with_files=False))
-        among = _ask(service, stage, hot)
-        row = row_of_load("many", AMONG, among, sentences=1, tokens_a_sentence=tokens, note="over the 20 alone")
-        yield replace(row, ratio=among.answers_per_second / alone.answers_per_second if alone.answered else None)
-
-
-def _ask(service: Service, stage: Stage, hot: list[str]) -> Load:
-    return closed_loop(service.target(hot, n=1), connections=CONNECTIONS, seconds=stage.seconds)
+        for handle in hot:
+            service.say(handle)
+        return closed_loop(service.target(hot, n=1), connections=CONNECTIONS, seconds=stage.seconds)
