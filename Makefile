@@ -10,6 +10,8 @@ DATA ?=
 MINUTES ?=
 
 BIN := .venv/bin
+# `serving` needs the service, all others the language models alone.
+BENCH = $(if $(NAME),$(if $(filter serving,$(NAME)),app.bench,ml bench $(NAME)),app.bench --list)
 INSTALLED := .venv/installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
@@ -38,7 +40,8 @@ fix: $(INSTALLED)  ## repair what the linter can repair
 	@$(BIN)/ruff format .
 
 bench: $(INSTALLED)  ## measure against others: make bench NAME=ptb [DATA=folder] [MINUTES=1]; without NAME, which there are
-	@exec $(BIN)/python -m ml bench $(NAME) $(if $(DATA),--data "$(DATA)") $(if $(MINUTES),--minutes $(MINUTES))
+	@$(if $(NAME),exec,$(BIN)/python -m ml bench &&) $(BIN)/python -m $(BENCH) \
+	  $(if $(DATA),--data "$(DATA)") $(if $(MINUTES),--minutes $(MINUTES))
 
 clean:  ## remove what was installed and cached, but no data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

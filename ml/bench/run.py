@@ -3,19 +3,17 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 from ml.bench import trained
+from ml.bench.apart import run_apart
 from ml.bench.corpus import Corpus
 from ml.bench.row import Curve, Row, Task
 from ml.bench.suite import Suite, System
 from ml.bench.systems import measure
 from ml.errors import MlError
-from ml.process import die_with_parent
 
 
 def run(
@@ -89,16 +87,12 @@ def _first(curve: Curve, goal: float | None) -> float | None:
 
 
 def _measure_apart(kind: str, task: Task) -> Row:
-    """Measure in a fresh process, so that no system finds memory, threads or imports that another left."""
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=spawn, initializer=die_with_parent) as process:
-        try:
-            return process.submit(measure, kind, task).result()
-        except MlError as error:
-            return Row(system=task.system, note=f"failed: {error}", failed=True)
-        except BrokenProcessPool:
-            return Row(
-                system=task.system, note="failed: its process was ended, perhaps for want of memory", failed=True
-            )
-        except Exception as error:  # a defect in one peer should not cost the rows of an hour
-            return Row(system=task.system, note=f"failed: {type(error).__name__}: {error}", failed=True)
+    """Measure in a fresh process; a row in any case."""
+    try:
+        return run_apart(measure, kind, task)
+    except MlError as error:
+        return Row(system=task.system, note=f"failed: {error}", failed=True)
+    except BrokenProcessPool:
+        return Row(system=task.system, note="failed: its process was ended, perhaps for want of memory", failed=True)
+    except Exception as error:  # a defect in one peer should not cost the rows of an hour
+        return Row(system=task.system, note=f"failed: {type(error).__name__}: {error}", failed=True)

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import markovify
@@ -19,7 +20,7 @@ def measure(task: Task) -> Row:
     """Count, then speak; its own tests for copying are left on, as they are by default."""
     posts = task.corpus.read().train
     began_at = time.perf_counter()
-    chain = markovify.NewlineText("\n".join(" ".join(post.split()) for post in posts), state_size=STATE_SIZE)
+    chain = chain_of(posts)
     train_seconds = time.perf_counter() - began_at
     random.seed(task.seed)
     began_at = time.perf_counter()
@@ -36,6 +37,11 @@ def measure(task: Task) -> Row:
         verbatim_share=copies.verbatim_share(sentences) if sentences else None,
         note=f"found only {len(sentences)} sentences" if missing else "",
     )
+
+
+def chain_of(posts: Iterable[str]) -> markovify.NewlineText:
+    """The chain that has read these posts, one a line."""
+    return markovify.NewlineText("\n".join(" ".join(post.split()) for post in posts), state_size=STATE_SIZE)
 
 
 def speak(chain: markovify.NewlineText, *, n: int) -> list[str]:

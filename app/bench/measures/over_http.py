@@ -1,0 +1,63 @@
+"""Sentences over HTTP: closed loops of rising width, and constant rates."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from typing import Final
+
+from app.bench import personas
+from app.bench.closed_loop import closed_loop
+from app.bench.constant_rate import constant_rate
+from app.bench.load import Load
+from app.bench.row import Row, row_of_load
+from app.bench.service import Service, answering
+from app.bench.stage import Stage
+from ml.bench.apart import run_apart
+
+CONNECTIONS: Final = (1, 8, 32, 64)
+SENTENCES: Final = (1, 10)
+RATES: Final = (50, 100, 200, 400)
+
+
+def loop_setting(connections: int, n: int) -> str:
+    """The setting of a closed loop, as the table tells it."""
+    return f"c = {connections}, n = {n}"
+
+
+def rate_setting(requests_per_second: float) -> str:
+    """The setting of a constant rate, as the table tells it."""
+    return f"{requests_per_second:g} requests/s"
+
+
+def http(stage: Stage) -> Iterator[Row]:
+    """One persona, c connections, n sentences a request."""
+    for n, connections in product(SENTENCES, CONNECTIONS):
+        with speaking(stage) as (service, handle):
+            load = closed_loop(service.target([handle], n=n), connections=connections, seconds=stage.seconds)
+        yield row_of_load("http", loop_setting(connections, n), load)
+
+
+def rate(stage: Stage) -> Iterator[Row]:
+    """One persona, one sentence a request."""
+    for requests_per_second in RATES:
+        with speaking(stage) as (service, handle):
+            load = at_rate(service, stage, handle, requests_per_second=requests_per_second)
+        yield row_of_load("rate", rate_setting(requests_per_second), load)
+
+
+@contextmanager
+def speaking(stage: Stage) -> Iterator[tuple[Service, str]]:
+    """A service that has loaded the model of one persona, and its handle.
+
+    Each load has a service of its own: what a load leaves unanswered keeps a service busy for a while.
+    """
+    (handle,) = personas.handles(1)
+    with answering(stage) as service:
+        service.say(handle)
+        yield service, handle
+
+
+def at_rate(service: Service, stage: Stage, handle: str, *, requests_per_second: float) -> Load:
+    """One persona at a constant rate, from a process of its own."""
+    target = service.target([handle], n=1)
+    return run_apart(constant_rate, target, requests_per_second=requests_per_second, seconds=stage.seconds)
