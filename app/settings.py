@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     model_cache_mb: Annotated[
         float,
         Field(gt=0, description="How much the models may take up that are loaded to speak, in megabytes a process."),
-    ] = 512.0
+    ] = 1024.0
     lookup_seconds: Annotated[
         float,
         Field(ge=0, le=60, description="How long a look-up of a key or of a persona's promoted model is remembered."),

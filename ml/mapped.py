@@ -9,7 +9,7 @@ Source: the safetensors format, https://github.com/huggingface/safetensors#forma
 import json
 import math
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +63,13 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
         return metadata, {one.name: _view(content, one, start=start) for one in described}
     except (OverflowError, RecursionError, TypeError) as error:
         raise ValueError(f"its header makes no sense: {error}") from error
+
+
+def let_go(arrays: Iterable[NDArray[Any]]) -> None:
+    """Give back the memory of mapped arrays that were read for once, as a check does; what is needed comes back."""
+    for content in {id(array.base): array.base for array in arrays}.values():
+        if isinstance(content, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            content.madvise(mmap.MADV_DONTNEED)
 
 
 def write(arrays: Mapping[str, NDArray[Any]], path: Path, *, metadata: dict[str, str]) -> None:

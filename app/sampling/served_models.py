@@ -9,6 +9,7 @@ from app.sampling.errors import ModelUnavailable
 from app.storage import Store
 from app.training.models import ModelVersion
 from ml.errors import ArtifactError
+from ml.process import give_memory_back
 from ml.serving.loading import Served, load
 
 
@@ -39,7 +40,11 @@ class ServedModels:
             # The lock: of two requests for the same version one loads it and the other waits.
             async with self._loading[version.id]:
                 if version.id not in self._loaded:
+                    # Before a model comes in, the others give back what they can do without.
+                    for served in self._loaded.values():
+                        served.voice.speaker.rest()
                     self._loaded[version.id] = await asyncio.to_thread(self._load, version)
+                    await asyncio.to_thread(give_memory_back)
         # Nothing is awaited from here on, so that no other request evicts it meanwhile.
         self._loading.pop(version.id, None)
         self._loaded.move_to_end(version.id)

@@ -146,11 +146,18 @@ class KneserNey:
         metadata, arrays = ngrams.read_tables(path, TABLES, wanted_format=FORMAT)
         try:
             eos, order = int(metadata["eos"]), int(metadata["order"])
-            return cls(_checked(arrays, order=order, eos=eos), eos=eos)
+            model = cls(_checked(arrays, order=order, eos=eos), eos=eos)
         except KeyError as error:
             raise ArtifactError(f"{path} lacks {error}.") from error
         except ValueError as error:
             raise ArtifactError(f"{path} holds no model: {error}.") from error
+        # The checks have read every page, and a sentence reads few of them.
+        model.let_go()
+        return model
+
+    def let_go(self) -> None:
+        """Give back the memory of tables that are mapped from a file; what is needed comes back."""
+        mapped.let_go(self._arrays().values())
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         tables = self.tables

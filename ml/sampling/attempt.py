@@ -11,6 +11,7 @@ from ml.sampling.banned_tokens import BannedTokens
 from ml.sampling.constraints import Required, cut_at_stop
 from ml.sampling.controls import Controls
 from ml.sampling.sentence import Finish, Flaw, Sentence
+from ml.text.lengths import settled
 from ml.text.tokenizer import Tokenizer
 
 # Decoding at every token would cost T² in all, at every 16th little; an attempt goes on for at most 15 tokens in vain.
@@ -126,7 +127,8 @@ class Attempt:
         finished = self._finished(text, ended=ended, cut=cut)
         if finished is not None:
             return self._judge_whole(*finished)
-        if too_many or self.script.count(text) > self._most_characters:
+        # Only the last word of a text can still get shorter as it goes on: a link counts less than its letters.
+        if too_many or self.script.count(settled(text)) > self._most_characters:
             return Flaw.TOO_LONG
         return Flaw.BANNED if self.script.banned.found(text) else None
 

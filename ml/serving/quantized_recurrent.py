@@ -68,6 +68,9 @@ class QuantizedRecurrent:
         probabilities, *after = self._session.run(self._outputs, {"tokens": tokens, **fed})
         return probabilities, self._by_layer(after)
 
+    def rest(self) -> None:
+        """All of it is in use: onnxruntime keeps the weights in an order of its own."""
+
     def _by_layer(self, parts: list[FloatArray]) -> RecurrentState:
         a_layer = len(parts) // self._layers
         return RecurrentState(tuple(tuple(parts[at : at + a_layer]) for at in range(0, len(parts), a_layer)))

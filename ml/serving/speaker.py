@@ -42,6 +42,10 @@ class Speaker(Protocol):
         """
         ...
 
+    def rest(self) -> None:
+        """Give back memory that comes back by itself, page by page, when it speaks again. From any thread."""
+        ...
+
 
 class PlainSpeaker:
     """Any language model, by the exponential of what it says."""
@@ -60,6 +64,9 @@ class PlainSpeaker:
         log_probs, state = self._model.step(tokens, state)
         return np.exp(log_probs), state
 
+    def rest(self) -> None:
+        """All of it is in use."""
+
 
 class KneserNeySpeaker:
     """Kneser-Ney, which reckons in probabilities anyway."""
@@ -76,6 +83,9 @@ class KneserNeySpeaker:
 
     def step(self, tokens: TokenArray, state: NgramState) -> tuple[FloatArray, NgramState]:
         return self._model.probabilities(tokens, state)
+
+    def rest(self) -> None:
+        self._model.let_go()
 
 
 class MixtureSpeaker:
@@ -106,6 +116,10 @@ class MixtureSpeaker:
         if mixed is None:
             raise AssertionError("a mixture has components")
         return mixed, MixtureState(tuple(after))
+
+    def rest(self) -> None:
+        for part in self._components:
+            part.rest()
 
 
 def speaker_of(model: LanguageModel, directory: Path) -> Speaker:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -208,3 +209,18 @@ def test_what_the_usual_reader_refuses_is_refused(data: st.DataObject, tmp_path:
     assert found.keys() == expected.keys()
     for name, array in found.items():
         assert array.tobytes() == expected[name].tobytes()
+
+
+def test_pages_that_were_let_go_come_back(tmp_path: Path) -> None:
+    """Memory in use falls when they go, and what is read afterwards is what it was."""
+    path = tmp_path / "file"
+    mapped.write({"numbers": np.arange(4_000_000, dtype=np.int64)}, path, metadata={})
+    _, arrays = mapped.read(path)
+    numbers = arrays["numbers"]
+    total = int(numbers.sum())
+    before = psutil.Process().memory_info().rss
+    mapped.let_go(arrays.values())
+    if hasattr(mmap, "MADV_DONTNEED"):
+        assert psutil.Process().memory_info().rss < before - numbers.nbytes // 2
+    assert int(numbers.sum()) == total
+    mapped.let_go([np.zeros(3)])

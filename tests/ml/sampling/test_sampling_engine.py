@@ -61,6 +61,8 @@ class Gate:
             raise self.error
         return np.tile(np.array([0, 0, 1], dtype=np.float32), (len(tokens), 1)), Nothing(len(tokens))
 
+    def rest(self) -> None: ...
+
 
 def gated() -> tuple[Gate, Voice]:
     _, tokenizer = letters({"a": 1.0})
