@@ -107,7 +107,7 @@ def _check_files(directory: Path, digests: Mapping[str, object]) -> None:
             raise ArtifactError(f"{directory} lacks {name}. {ADVICE}")
         if _sha256(file) != digest:
             raise ArtifactError(f"{file} is not what was written (its checksum differs). {ADVICE}")
-    files = (path for path in directory.rglob("*") if path.suffix in {".json", ".safetensors"})
+    files = (path for path in directory.rglob("*") if path.suffix in {".json", ".onnx", ".safetensors"})
     there = {path.relative_to(directory).as_posix() for path in files} - {CONFIG}
     if unnamed := sorted(there - digests.keys()):
         raise ArtifactError(f"{directory} has no checksum of {', '.join(unnamed)}. {ADVICE}")

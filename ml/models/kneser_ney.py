@@ -235,15 +235,11 @@ def _checked(arrays: Mapping[str, NDArray[Any]], *, order: int, eos: int) -> Tab
     found = ngrams.checked(arrays["words"], arrays["starts"], vocabulary_size=len(unigrams), order=order)
     _check_floats(discounted, "discounted", length=len(found))
     _check_floats(backoff, "backoff", length=len(found.starts) - 1)
-    sums = ngrams.sums_by_context(discounted, found, dtype=np.float64)
-    sums += backoff
-    sums -= 1
-    if (
-        np.abs(sums, out=sums).max(initial=0) > _TOLERANCE
-        or backoff.min(initial=1) <= 0
-        or discounted.min(initial=0) < 0
-    ):
-        raise ValueError("the continuations of a context and its backoff do not sum to one")
+    if backoff.min(initial=1) <= 0 or discounted.min(initial=0) < 0:
+        raise ValueError("a backoff is not above 0, or a probability below")
+    for contexts, sums in ngrams.sums_by_context(discounted, found, dtype=np.float64):
+        if np.abs(sums + backoff[contexts] - 1).max() > _TOLERANCE:
+            raise ValueError("the continuations of a context and its backoff do not sum to one")
     return Tables(unigrams, found, discounted=discounted, backoff=backoff)
 
 

@@ -139,6 +139,7 @@ def _checked(arrays: Mapping[str, NDArray[Any]], *, order: int, eos: int) -> Ngr
     n_contexts = len(starts) - 1
     wanted = counts[:n_contexts].copy()
     wanted[vocabulary_size:][words[: max(0, n_contexts - vocabulary_size)] == eos] = 0  # there the post is over
-    if np.any(ngrams.sums_by_context(counts[vocabulary_size:], found, dtype=np.int64) != wanted):
-        raise ValueError("the continuations of a context are not as many as the context")
+    for contexts, sums in ngrams.sums_by_context(counts[vocabulary_size:], found, dtype=np.int64):
+        if np.any(sums != wanted[contexts]):
+            raise ValueError("the continuations of a context are not as many as the context")
     return found

@@ -22,6 +22,8 @@ LONGEST: Final = 64  # tokens of an n-gram; far fewer say all there is to say
 _MOST_NGRAMS: Final = 2**31 - 1  # places are int32
 # So few slices are searched sooner one by one: what numpy's calls cost is then more than what they do.
 _FEW: Final = 8
+# Contexts whose sums are checked at once, so that loading a model leaves no large holes in memory.
+_AT_ONCE: Final = 2**16
 
 WordArray: TypeAlias = NDArray[np.uint16] | NDArray[np.uint32]
 
@@ -232,13 +234,21 @@ def checked(words: NDArray[Any], starts: NDArray[Any], *, vocabulary_size: int, 
     return ngrams
 
 
-def sums_by_context(values: NDArray[Any], ngrams: Ngrams, *, dtype: type[np.number[Any]]) -> NDArray[Any]:
-    """What belongs to the k-grams of k >= 2 ([N]), summed up for each context: [C] of `dtype`."""
-    sums = np.zeros(len(ngrams.starts) - 1, dtype=dtype)
-    continued = np.flatnonzero(ngrams.starts[1:] > ngrams.starts[:-1])
-    if len(continued):
-        sums[continued] = np.add.reduceat(values, ngrams.starts[continued], dtype=dtype)
-    return sums
+def sums_by_context(
+    values: NDArray[Any], ngrams: Ngrams, *, dtype: type[np.number[Any]]
+) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """What belongs to the k-grams of k >= 2 ([N]), summed up for each context: some contexts at a time, and the sum of
+    each in `dtype`.
+    """
+    for begin in range(0, len(ngrams.starts) - 1, _AT_ONCE):
+        starts = ngrams.starts[begin : begin + _AT_ONCE + 1]
+        sums = np.zeros(len(starts) - 1, dtype=dtype)
+        continued = np.flatnonzero(starts[1:] > starts[:-1])
+        if len(continued):
+            sums[continued] = np.add.reduceat(
+                values[starts[0] : starts[-1]], starts[continued] - starts[0], dtype=dtype
+            )
+        yield slice(begin, begin + len(sums)), sums
 
 
 def _check_countable(tokens: TokenArray, *, order: int, vocabulary_size: int, eos: int) -> None:

@@ -19,6 +19,7 @@ from ml import artifact
 from ml.__main__ import FAILED, SUCCESS, main
 from ml.errors import ArtifactError, ConfigError, CorpusError, CorpusTooSmall, Interrupted, TrainingDiverged
 from ml.preset import CELLS
+from ml.serving import loading
 from ml.training import checkpoint, events, run
 
 TINY: dict[str, object] = {
@@ -368,7 +369,8 @@ def spoilt(kept: Path, tmp_path: Path) -> Path:
 
 
 NGRAMS, NETWORK = "kneser-ney/kneser_ney.safetensors", "recurrent/recurrent.safetensors"
-FILES = ["config.json", NGRAMS, "mixture.json", NETWORK, "tokenizer.json"]
+STEP = "recurrent/step.onnx"
+FILES = ["config.json", NGRAMS, "mixture.json", NETWORK, STEP, "tokenizer.json"]
 
 
 def with_true_checksums(directory: Path) -> Path:
@@ -401,6 +403,15 @@ def test_an_artifact_cut_short_is_refused(name: str, share: float, true_checksum
     if true_checksums and name != artifact.CONFIG:
         with_true_checksums(spoilt)
     with pytest.raises(ArtifactError):
+        loading.load(spoilt)
+
+
+@pytest.mark.parametrize("name", [STEP, NETWORK])
+def test_a_file_that_nobody_answers_for_is_not_read(name: str, spoilt: Path) -> None:
+    config = json.loads((spoilt / artifact.CONFIG).read_text())
+    del config["sha256"][name]
+    (spoilt / artifact.CONFIG).write_text(json.dumps(config))
+    with pytest.raises(ArtifactError, match=f"no checksum of {name}"):
         artifact.load(spoilt)
 
 

@@ -237,6 +237,22 @@ def test_a_saved_model_is_the_same_when_loaded(order: int, tmp_path: Path) -> No
     assert model.parameters == sum(array.size for array in arrays.values())
 
 
+def test_contexts_are_checked_however_many_there_are(tmp_path: Path) -> None:
+    many = 70_000  # more words than 16 bits hold, each of them a context
+    tokens = np.append(np.random.default_rng(3).integers(0, many, size=20_000), EOS)
+    model = KneserNey.fit(tokens, order=3, vocabulary_size=many, eos=EOS)
+    model.save(tmp_path)
+    np.testing.assert_array_equal(KneserNey.load(tmp_path).score(tokens), model.score(tokens))
+    path = tmp_path / "kneser_ney.safetensors"
+    for context in (0, many // 2, 2**16 - 1, 2**16, many, -1):
+        arrays = load_file(path)
+        arrays["backoff"][context] += np.float32(0.5)
+        (tmp_path / "altered").mkdir(exist_ok=True)
+        save_file(arrays, tmp_path / "altered" / path.name, metadata={"format": "2", "order": "3", "eos": str(EOS)})
+        with pytest.raises(ArtifactError, match="do not sum to one"):
+            KneserNey.load(tmp_path / "altered")
+
+
 @pytest.mark.parametrize("content", [None, b"", b"not tensors at all"])
 def test_a_missing_or_broken_file_is_refused(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
