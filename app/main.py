@@ -17,6 +17,8 @@ from app.personas import endpoints as personas
 from app.posting import endpoints as posting
 from app.runtime import Runtime, open_runtime
 from app.sampling import endpoints as sampling
+from app.sampling.blocklists import Blocklists
+from app.sampling.refusals import counted_refusals
 from app.sampling.served_models import ServedModels
 from app.settings import Settings
 from app.timeline import endpoints as timeline
@@ -29,7 +31,8 @@ measured and promoted by themselves. Every error is a problem document (RFC 9457
 
 
 def create_app(settings: Settings, *, with_worker: bool = True, clock: Clock = system_clock) -> FastAPI:
-    """The service; with `with_worker` it also runs the jobs that it queues."""
+    """The service; with `with_worker` it also runs the jobs that it queues. Raises BrokenBlocklist."""
+    blocklists = Blocklists.open(settings.blocklist)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -39,7 +42,8 @@ def create_app(settings: Settings, *, with_worker: bool = True, clock: Clock = s
             async with runtime.transaction() as session:
                 await ensure_admin_key(session, key=admin_key(settings), now=clock())
             worker.register_tasks(runtime, app.state.served_models)
-            async with _worker_beside(runtime, wanted=with_worker):
+            async with counted_refusals(runtime) as refusals, _worker_beside(runtime, wanted=with_worker):
+                app.state.refusals = refusals
                 yield
 
     app = FastAPI(
@@ -52,6 +56,7 @@ def create_app(settings: Settings, *, with_worker: bool = True, clock: Clock = s
         swagger_ui_oauth2_redirect_url=None,
         openapi_url="/api/openapi.json",
     )
+    app.state.blocklists = blocklists
     app.add_middleware(observability.RequestId)
     app.add_middleware(BodyLimit, max_upload_bytes=int(settings.max_upload_mb * 1_000_000))
     # FastAPI's own page would load its scripts from another host; these come from a package.

@@ -38,6 +38,10 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, le=24 * 60, description="Time that a training gets when nobody says otherwise."),
     ] = 10.0
+    blocklist: Annotated[
+        Path | None,
+        Field(description="A text file of words that no persona says: one a line, # for comments."),
+    ] = None
     log_format: Annotated[
         Literal["auto", "console", "json"],
         Field(description="auto: console on a terminal, JSON elsewhere."),

@@ -1,14 +1,17 @@
-"""/api/v1/personas/{handle}/sentences"""
+"""/api/v1/personas/{handle}/sentences, …/refusals"""
 
+from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 
-from app.personas.endpoints import HandlePath
+from app.db.engine import SessionDep
+from app.personas.endpoints import HandlePath, PersonaDep
 from app.problem_documents import responses
 from app.runtime import RuntimeDep
 from app.sampling import service
-from app.sampling.schemas import SentenceOut, SentencesCreate, SentencesOut
+from app.sampling.refusals import refusals_since
+from app.sampling.schemas import RefusalsOut, SentenceOut, SentencesCreate, SentencesOut
 from app.sampling.served_models import ServedModels
 
 router = APIRouter(prefix="/personas/{handle}", tags=["sampling"])
@@ -43,3 +46,16 @@ async def sample_sentences(
             for sentence in spoken.sentences
         ],
     )
+
+
+@router.get("/refusals", responses=responses(401, 404, 422))
+async def read_refusals(
+    session: SessionDep,
+    runtime: RuntimeDep,
+    persona: PersonaDep,
+    days: Annotated[int, Query(ge=1, le=3650, description="How many days back, today included (UTC).")] = 30,
+) -> RefusalsOut:
+    """How often each filter refused a sentence of the persona. Counts come in with some seconds of delay."""
+    since = runtime.clock().date() - timedelta(days=days - 1)
+    counts = await refusals_since(session, persona_id=persona.id, since=since)
+    return RefusalsOut(since=since, total=sum(counts.values()), reasons=counts)

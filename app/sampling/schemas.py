@@ -1,4 +1,6 @@
-"""Sentences on the wire."""
+"""Sentences and refusals on the wire."""
+
+from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,3 +35,11 @@ class SentencesOut(BaseModel):
     model: int = Field(description="Number of the model version.")
     seed: int
     sentences: list[SentenceOut]
+
+
+class RefusalsOut(BaseModel):
+    """How often filters refused sentences."""
+
+    since: date = Field(description="The first day that is counted, in UTC.")
+    total: int
+    reasons: dict[str, int] = Field(description="By reason, most often first.", examples=[{"copied": 12, "mention": 3}])
