@@ -31,6 +31,7 @@ def _punctuation() -> str:
 _P: Final = _punctuation()
 # A character of a script without blanks, or a run of others that begins and ends with no punctuation.
 _WORD: Final = re.compile(rf"[{UNSPACED}]|[^\s{_P}{UNSPACED}](?:[^\s{UNSPACED}]*[^\s{_P}{UNSPACED}])?")
+_FIRST_UNSPACED: Final = UNSPACED[0]
 _UNSPACED_CHARACTER: Final = re.compile(f"[{UNSPACED}]")
 _APOSTROPHES: Final = str.maketrans("’‘ʼ＇", "''''")
 
@@ -50,7 +51,7 @@ def folded_words(text: str) -> list[str]:
 
 def is_unspaced(word: str) -> bool:
     """Whether the word is a single character of a script without blanks."""
-    return _UNSPACED_CHARACTER.match(word) is not None
+    return word >= _FIRST_UNSPACED and _UNSPACED_CHARACTER.match(word) is not None
 
 
 def _folded_letters(text: str) -> str:

@@ -32,4 +32,5 @@ def copied(index: CorpusIndex, *, words_limit: int, share_limit: float) -> Filte
 
 def length_in_words(words: Sequence[str]) -> float:
     """How many words a reader would count, where a script without blanks gives its characters one by one."""
-    return sum(1 / CHARACTERS_A_WORD if is_unspaced(word) else 1 for word in words)
+    characters = sum(map(is_unspaced, words))
+    return len(words) - characters + characters / CHARACTERS_A_WORD

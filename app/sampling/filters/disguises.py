@@ -127,8 +127,9 @@ def _read(text: str) -> Reading:
     words = words_of(text)
     candidates = {*words, *_unleeted(text), *_spelled(text)}
     candidates |= {_POSSESSIVE.sub("", word) for word in words if "'" in word}
-    stretched = tuple(word for word in candidates if _STRETCH.search(word)) if _STRETCH.search(text) else ()
-    return Reading(text, words, frozenset(candidates), stretched)
+    # One search in them all, for most texts have none.
+    stretched = [word for word in candidates if _STRETCH.search(word)] if _STRETCH.search(" ".join(candidates)) else []
+    return Reading(text, words, frozenset(candidates), tuple(stretched))
 
 
 def _unleeted(text: str) -> Iterator[str]:
@@ -154,8 +155,9 @@ def _spelled(text: str) -> Iterator[str]:
     """Words whose letters stand apart."""
     for match in _SPELLED.finditer(text):
         joined = "".join(c for c in match.group() if c.isalnum() or c in "@$!")
-        if len(joined) < _FEWEST_LETTERS and not _ALL_UNSPACED.fullmatch(joined):
-            continue
-        for word in (joined, joined[1:]) if joined[0] in _LETTER_WORDS else (joined,):
-            yield word
-            yield from _as_letters(word)
+        if _ALL_UNSPACED.fullmatch(joined):
+            yield joined
+        elif len(joined) >= _FEWEST_LETTERS and sum(c.isalpha() for c in joined) > 1:  # "a $ 5" bill is none
+            for word in (joined, joined[1:]) if joined[0] in _LETTER_WORDS else (joined,):
+                yield word
+                yield from _as_letters(word)
