@@ -32,6 +32,7 @@ _MEASURE: Final = re.compile(r'(?<=\d)["“”]')  # 27" is a screen, and 5'10" 
 _SINGLE_OPENING: Final = re.compile(
     r"(?<!\w)‘(?=\w)(?!(?:\d\ds|twas|tis|twere|em|til|till|n|bout|cause|cos|cuz|round|nuff|s|t|m)\b)", re.IGNORECASE
 )
+_SINGLE_CLOSING: Final = re.compile(r"'(?!\w)")  # typed where the opening one was "improved"
 
 
 class _Open(NamedTuple):
@@ -73,6 +74,7 @@ def _lonely_quote(text: str) -> str | None:
     if sum(counts[mark] for mark in _GUILLEMETS) % 2:
         return next(mark for mark in _GUILLEMETS if counts[mark])
     # ’ closes and is an apostrophe: there may be more of it, but not fewer.
-    if "‘" in text and "‚" not in text and len(_SINGLE_OPENING.findall(text)) > counts["’"]:
-        return "‘"
+    if "‘" in text and "‚" not in text:
+        closing = counts["’"] + len(_SINGLE_CLOSING.findall(text))
+        return "‘" if len(_SINGLE_OPENING.findall(text)) > closing else None
     return None

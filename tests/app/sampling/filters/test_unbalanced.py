@@ -43,6 +43,7 @@ from app.sampling.filters.unbalanced import unbalanced
         'A 27" screen',
         'A "27" screen',
         "‘It’s here’, he said",
+        "“And he said, ‘Let it go,' and went.”",
         "a < b > c, x <- y, <3",
     ],
 )
