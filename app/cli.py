@@ -102,10 +102,9 @@ def run_worker(
         raise typer.BadParameter(f"there is no queue {', '.join(sorted(unknown))}", param_hint="--queue")
 
     async def work() -> None:
-        async with open_runtime(settings) as runtime:
-            with open_sampler(runtime) as sampler:
-                worker.register_tasks(runtime, sampler)
-                await worker.work(runtime, queues)
+        async with open_runtime(settings) as runtime, open_sampler(runtime) as sampler:
+            worker.register_tasks(runtime, sampler)
+            await worker.work(runtime, queues)
 
     asyncio.run(until_signalled(work()))
 
@@ -213,7 +212,7 @@ def say(
     }
 
     async def run(runtime: Runtime) -> None:
-        with open_sampler(runtime) as sampler:
+        async with open_sampler(runtime) as sampler:
             spoken = await sampling.speak(runtime, sampler, handle=handle, n=n, controls=controls, seed=seed)
         for sentence in spoken.sentences:
             out.print(sentence.text, markup=False, highlight=False, soft_wrap=True)

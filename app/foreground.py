@@ -88,7 +88,7 @@ async def until_signalled(work: Coroutine[Any, Any, None]) -> None:
 @asynccontextmanager
 async def jobs_here(runtime: Runtime, queue: str) -> AsyncIterator[None]:
     """Work off a queue in this process meanwhile. Where a worker runs as well, whoever is first takes a job."""
-    with open_sampler(runtime) as sampler:
+    async with open_sampler(runtime) as sampler:
         worker.register_tasks(runtime, sampler)
         task = asyncio.create_task(worker.work(runtime, [queue]))
         try:

@@ -17,6 +17,7 @@ from app.personas import endpoints as personas
 from app.posting import endpoints as posting
 from app.runtime import Runtime, open_runtime
 from app.sampling import endpoints as sampling
+from app.sampling.blocklists import Blocklists
 from app.sampling.sampler import open_sampler
 from app.settings import Settings
 from app.timeline import endpoints as timeline
@@ -29,18 +30,18 @@ measured and promoted by themselves. Every error is a problem document (RFC 9457
 
 
 def create_app(settings: Settings, *, with_worker: bool = True, clock: Clock = system_clock) -> FastAPI:
-    """The service; with `with_worker` it also runs the jobs that it queues."""
+    """The service; with `with_worker` it also runs the jobs that it queues. Raises BrokenBlocklist."""
+    blocklists = Blocklists.open(settings.blocklist)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_runtime(settings, clock) as runtime:
-            with open_sampler(runtime) as sampler:
-                app.state.runtime, app.state.sampler = runtime, sampler
-                async with runtime.transaction() as session:
-                    await ensure_admin_key(session, key=admin_key(settings), now=clock())
-                worker.register_tasks(runtime, sampler)
-                async with _worker_beside(runtime, wanted=with_worker):
-                    yield
+        async with open_runtime(settings, clock) as runtime, open_sampler(runtime, blocklists) as sampler:
+            app.state.runtime, app.state.sampler = runtime, sampler
+            async with runtime.transaction() as session:
+                await ensure_admin_key(session, key=admin_key(settings), now=clock())
+            worker.register_tasks(runtime, sampler)
+            async with _worker_beside(runtime, wanted=with_worker):
+                yield
 
     app = FastAPI(
         title="Mynah",

@@ -46,6 +46,10 @@ class Settings(BaseSettings):
         float,
         Field(ge=0, le=60, description="How long a look-up of a key or of a persona's promoted model is remembered."),
     ] = 1.0
+    blocklist: Annotated[
+        Path | None,
+        Field(description="A text file of words that no persona says: one a line, # for comments."),
+    ] = None
     log_format: Annotated[
         Literal["auto", "console", "json"],
         Field(description="auto: console on a terminal, JSON elsewhere."),

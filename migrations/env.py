@@ -6,6 +6,7 @@ import app.auth.models
 import app.corpora.models
 import app.personas.models
 import app.posting.models
+import app.sampling.models
 import app.training.models  # noqa: F401  imported so that their tables are known
 from app.db.orm import Table
 

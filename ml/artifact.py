@@ -16,21 +16,26 @@ from ml.errors import ArtifactError
 from ml.language_model import LanguageModel, StoredModel, TokenArray
 from ml.models.families import FAMILIES
 from ml.serving.export import export
+from ml.text.corpus_index import CorpusIndex
 from ml.text.tokenizer import Tokenizer
 from ml.text.tokenizers import load_tokenizer
 
 CONFIG: Final = "config.json"
-FORMAT: Final = 1
+FORMAT: Final = 2  # 1 had no index of the corpus
 _TOLERANCE: Final = 1e-3  # float32 sums over a large vocabulary stay well below
 ADVICE: Final = "Train this model again, or fetch its folder once more."
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A loaded model version. config: what the training wrote of itself (preset, seed, …)."""
+    """A loaded model version. config: what the training wrote of itself (preset, seed, …).
+
+    corpus_index: tells what of a sentence is copied from the posts; mapped, so what nobody asks for stays on disk.
+    """
 
     model: LanguageModel
     tokenizer: Tokenizer
+    corpus_index: CorpusIndex
     config: Mapping[str, Any]
 
 
@@ -40,6 +45,7 @@ def save(
     family: str,
     model: StoredModel,
     tokenizer: Tokenizer,
+    corpus_index: CorpusIndex,
     config: Mapping[str, object],
     held_out: TokenArray | None = None,
 ) -> None:
@@ -53,6 +59,7 @@ def save(
     arriving.mkdir(parents=True)
     model.save(arriving)
     tokenizer.save(arriving)
+    corpus_index.save(arriving)
     shift = None if held_out is None else export(model, arriving, tokens=held_out)
     described = {
         **config,
@@ -84,6 +91,7 @@ def load(directory: Path) -> Artifact:
     try:
         model = FAMILIES[config["family"]].load(directory)
         tokenizer = load_tokenizer(directory)
+        corpus_index = CorpusIndex.load(directory)
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         # The checksums are right, so a file was rewritten together with them; no list of its lies is complete.
         raise ArtifactError(f"{directory} holds no model: {_first_line(error)}. {ADVICE}") from error
@@ -94,7 +102,7 @@ def load(directory: Path) -> Artifact:
         )
     _check_ends(directory, config["sha256"], eos=tokenizer.eos)
     _check_first_word(model, tokenizer, directory=directory)
-    return Artifact(model=model, tokenizer=tokenizer, config=config)
+    return Artifact(model=model, tokenizer=tokenizer, corpus_index=corpus_index, config=config)
 
 
 def _check_files(directory: Path, digests: Mapping[str, object]) -> None:

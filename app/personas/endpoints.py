@@ -33,7 +33,7 @@ async def create_persona(
     session: SessionDep, runtime: RuntimeDep, request: Request, response: Response, body: PersonaCreate
 ) -> PersonaOut:
     """Make a persona."""
-    persona = await service.create(session, **body.model_dump(), now=runtime.clock())
+    persona = await service.create(session, **body.model_dump(exclude_none=True), now=runtime.clock())
     response.headers["Location"] = str(request.app.url_path_for("read_persona", handle=persona.handle))
     return PersonaOut.model_validate(persona)
 
@@ -55,12 +55,14 @@ async def read_persona(persona: PersonaDep) -> PersonaOut:
 async def update_persona(
     session: SessionDep, runtime: RuntimeDep, handle: HandlePath, body: PersonaUpdate
 ) -> PersonaOut:
-    """Change a persona's name, bio or language."""
+    """Change a persona's name, bio, language or filters; of the filters, too, what is left out stays."""
     changes = body.model_dump(exclude_unset=True)
-    for field in ("name", "bio"):
+    for field in ("name", "bio", "filters"):
         if field in changes and changes[field] is None:
             raise InvalidInput.at(f"/{field}", "It cannot be null; leave it out to keep it.")
-    return PersonaOut.model_validate(await service.update(session, handle=handle, changes=changes, now=runtime.clock()))
+    filters = changes.pop("filters", None)
+    persona = await service.update(session, handle=handle, changes=changes, filters=filters, now=runtime.clock())
+    return PersonaOut.model_validate(persona)
 
 
 @router.delete("/{handle}", status_code=status.HTTP_204_NO_CONTENT, responses=responses(401, 404, 409))

@@ -6,16 +6,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.personas.filter_policy import FilterChanges, FilterPolicy
 from app.personas.handles import HANDLE_PATTERN
+from app.personas.languages import Language
 
 Handle = Annotated[
     str,
     Field(pattern=HANDLE_PATTERN, description="Letters, digits and _; at most 30.", examples=["trump"]),
     AfterValidator(str.lower),
-]
-Language = Annotated[
-    str,
-    Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="BCP 47 tag.", examples=["en", "pt-BR"]),
 ]
 
 
@@ -43,6 +41,7 @@ class PersonaCreate(BaseModel):
     name: PersonaName
     bio: Bio = ""
     language: Language | None = None
+    filters: FilterChanges = FilterChanges()
 
 
 class PersonaUpdate(BaseModel):
@@ -53,6 +52,7 @@ class PersonaUpdate(BaseModel):
     name: PersonaName | None = None
     bio: Bio | None = None
     language: Language | None = None
+    filters: FilterChanges | None = None
 
 
 class PersonaOut(BaseModel):
@@ -64,5 +64,6 @@ class PersonaOut(BaseModel):
     name: str
     bio: str
     language: str | None
+    filters: FilterPolicy
     created_at: datetime
     updated_at: datetime

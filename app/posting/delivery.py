@@ -9,6 +9,7 @@ from sqlalchemy import Update, select, update
 from app.errors import Problem
 from app.jobs import is_outage
 from app.personas.models import Persona
+from app.posting import drafts
 from app.posting.models import MOVES, Account, AccountKind, Draft, DraftState, Publication, PublicationState
 from app.posting.platforms import PLATFORMS
 from app.posting.platforms.platform import Platform
@@ -80,8 +81,10 @@ async def _claim(runtime: Runtime, publication_id: int) -> Claim | None:
 async def _write_draft(runtime: Runtime, sampler: Sampler, claim: Claim) -> str:
     """Sample the text and record it before anything is sent, so that a second attempt sends the same."""
     controls = {"temperature": sampling.TEMPERATURE, "max_characters": claim.platform.max_characters}
+    async with runtime.transaction() as session:
+        recent = await drafts.recent_texts(session, persona_id=claim.persona_id)
     spoken = await sampling.speak(
-        runtime, sampler, handle=claim.handle, n=1, controls=controls, seed=secrets.randbelow(2**53)
+        runtime, sampler, handle=claim.handle, n=1, controls=controls, seed=secrets.randbelow(2**53), recent=recent
     )
     sentence = spoken.sentences[0]
     async with runtime.transaction() as session:

@@ -1,16 +1,19 @@
-"""/api/v1/personas/{handle}/sentences"""
+"""/api/v1/personas/{handle}/sentences, …/refusals"""
 
+from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 
-from app.personas.endpoints import HandlePath
+from app.db.engine import SessionDep
+from app.personas.endpoints import HandlePath, PersonaDep
 from app.problem_documents import responses
 from app.runtime import RuntimeDep
 from app.sampling import service
 from app.sampling.hang_up import unless_hung_up
+from app.sampling.refusals import refusals_since
 from app.sampling.sampler import Sampler
-from app.sampling.schemas import SentenceOut, SentencesCreate, SentencesOut
+from app.sampling.schemas import RefusalsOut, SentenceOut, SentencesCreate, SentencesOut
 from ml.sampling.sentence import Sentence
 
 router = APIRouter(prefix="/personas/{handle}", tags=["sampling"])
@@ -55,3 +58,16 @@ def _out(sentence: Sentence) -> SentenceOut:
         tokens=sentence.tokens,
         finish=sentence.finish,
     )
+
+
+@router.get("/refusals", responses=responses(401, 404, 422))
+async def read_refusals(
+    session: SessionDep,
+    runtime: RuntimeDep,
+    persona: PersonaDep,
+    days: Annotated[int, Query(ge=1, le=3650, description="How many days back, today included (UTC).")] = 30,
+) -> RefusalsOut:
+    """How often each filter refused a sentence of the persona. Counts come in with some seconds of delay."""
+    since = runtime.clock().date() - timedelta(days=days - 1)
+    counts = await refusals_since(session, persona_id=persona.id, since=since)
+    return RefusalsOut(since=since, total=sum(counts.values()), reasons=counts)

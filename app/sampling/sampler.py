@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from app.runtime import Runtime
+from app.sampling.blocklists import Blocklists
+from app.sampling.refusals import RefusalCounts, counted_refusals
 from app.sampling.served_models import ServedModels
 from ml.sampling.engine import SamplingEngine
 from ml.sampling.request import Request
@@ -17,10 +19,12 @@ LONGEST_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Sampler:
-    """The models that are loaded and the engine that steps them."""
+    """The models that are loaded, the engine that steps them, and what the filters need beside them."""
 
     models: ServedModels
     engine: SamplingEngine
+    blocklists: Blocklists
+    refusals: RefusalCounts
 
     async def carry_out(self, request: Request) -> None:
         """Wait until a request is over. When the caller is cancelled, so is the request.
@@ -49,13 +53,16 @@ def deadline() -> float:
     return time.monotonic() + LONGEST_SECONDS
 
 
-@contextmanager
-def open_sampler(runtime: Runtime) -> Iterator[Sampler]:
-    """Start the engine; end it with what is under way."""
+@asynccontextmanager
+async def open_sampler(runtime: Runtime, blocklists: Blocklists | None = None) -> AsyncIterator[Sampler]:
+    """Start the engine; end it with what is under way. Raises BrokenBlocklist where the lists were not read before."""
     settings = runtime.settings
     max_bytes = int(settings.model_cache_mb * 1_000_000)
+    models = ServedModels(runtime.store, settings.data_dir / "models", max_bytes=max_bytes)
+    blocklists = blocklists or Blocklists.open(settings.blocklist)
     engine = SamplingEngine()
     try:
-        yield Sampler(ServedModels(runtime.store, settings.data_dir / "models", max_bytes=max_bytes), engine)
+        async with counted_refusals(runtime) as refusals:
+            yield Sampler(models, engine, blocklists=blocklists, refusals=refusals)
     finally:
         engine.close()

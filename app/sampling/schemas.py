@@ -1,4 +1,6 @@
-"""Sentences on the wire."""
+"""Sentences and refusals on the wire."""
+
+from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -60,3 +62,11 @@ class SentencesOut(BaseModel):
     seed: int
     sentences: list[SentenceOut]
     given_up: dict[str, int] = Field(description="How many attempts were given up on the way, by reason.")
+
+
+class RefusalsOut(BaseModel):
+    """How often filters refused sentences."""
+
+    since: date = Field(description="The first day that is counted, in UTC.")
+    total: int
+    reasons: dict[str, int] = Field(description="By reason, most often first.", examples=[{"copied": 12, "mention": 3}])

@@ -2,15 +2,17 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from app.errors import InvalidInput
 from app.personas import service as personas
+from app.personas.filter_policy import FilterPolicy
 from app.personas.models import Persona
 from app.runtime import Runtime
 from app.sampling.errors import Busy, NoModelYet, NoSentence, PromptTooLong
+from app.sampling.filters import Reason, filters_for, first_refusal
 from app.sampling.sampler import Sampler, deadline
 from app.training import promotion
 from app.training.models import ModelVersion
@@ -63,19 +65,36 @@ async def speak(
     n: int,
     controls: Mapping[str, Any],
     seed: int | None,
+    recent: Collection[str] = (),
     listener: Listener | None = None,
 ) -> Spoken:
-    """Sample `n` sentences under the controls that ml.sampling.controls.Controls names.
+    """Sample `n` sentences that the persona's filters pass, under controls as ml.sampling.controls.Controls names them.
 
-    listener: hears of each token while it is said, in another thread.
+    recent: what it said lately and is not to repeat. listener: hears of each token while it is said, in another thread.
 
     Raises PersonaNotFound, NoModelYet, PromptTooLong, InvalidInput, NoSentence, Busy, ModelUnavailable.
     """
     checked = _checked(controls)
     who = await speaking(runtime, sampler, handle=handle)
     seed = secrets.randbelow(2**53) if seed is None else seed
-    speech = _asked(lambda: Speech(who.served.voice, checked, n=n, seed=seed, listener=listener, until=deadline()))
-    await carry_out(sampler, speech)
+    policy = personas.filter_policy(who.persona)
+    speech = _asked(
+        lambda: Speech(
+            who.served.voice,
+            checked,
+            n=n,
+            seed=seed,
+            refuse=_refusing(sampler, who, policy, recent=recent),
+            # Nothing that a mention begins with is drawn, so that few sentences have to be drawn again.
+            unspoken=None if policy.allow_mentions else who.served.voice.mentions,
+            listener=listener,
+            until=deadline(),
+        )
+    )
+    try:
+        await carry_out(sampler, speech)
+    finally:
+        _count_refusals(sampler, who, speech)
     return Spoken(version=who.version, seed=seed, sentences=speech.sentences, given_up=speech.given_up)
 
 
@@ -87,6 +106,26 @@ async def carry_out(sampler: Sampler, request: Request) -> None:
         raise Busy(str(error), retry_after_seconds=error.retry_after_seconds) from error
     except SamplingError as error:
         raise NoSentence(str(error), reasons=dict(error.reasons)) from error
+
+
+def _refusing(
+    sampler: Sampler, who: Speaking, policy: FilterPolicy, *, recent: Collection[str]
+) -> Callable[[str], str | None]:
+    """From a text to the name of the filter that refuses it."""
+    blocklists = sampler.blocklists.of(policy, language=who.persona.language)
+    filters = filters_for(policy, corpus_index=who.served.corpus_index, recent=recent, blocklists=blocklists)
+
+    def refuse(text: str) -> str | None:
+        refusal = first_refusal(filters, text)
+        return None if refusal is None else refusal.reason
+
+    return refuse
+
+
+def _count_refusals(sampler: Sampler, who: Speaking, speech: Speech) -> None:
+    for reason in Reason:
+        if count := speech.given_up[reason]:
+            sampler.refusals.add(who.persona.id, reason, count)
 
 
 def _checked(controls: Mapping[str, Any]) -> Controls:

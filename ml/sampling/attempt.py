@@ -7,6 +7,7 @@ from typing import Final, Self
 
 import numpy as np
 
+from ml.language_model import TokenArray
 from ml.sampling.banned_tokens import BannedTokens
 from ml.sampling.constraints import Required, cut_at_stop
 from ml.sampling.controls import Controls
@@ -57,14 +58,15 @@ class Script:
 class Attempt:
     """One row of a batch.
 
-    sentence: which of the request; number: 0 for the first attempt at it; said, log_probabilities: so far; forced: what
-    comes next whatever is drawn; stuck: no word can follow.
+    sentence: which of the request; number: 0 for the first attempt at it; unspoken: ids that are not drawn; said,
+    log_probabilities: so far; forced: what comes next whatever is drawn; stuck: no word can follow.
     """
 
     script: Script
     sentence: int
     number: int
     noise: np.random.Generator
+    unspoken: TokenArray | None = None
     said: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
     forced: list[int] = field(default_factory=list)
@@ -72,10 +74,12 @@ class Attempt:
     _uniforms: list[float] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, script: Script, *, seed: int, sentence: int, number: int) -> Self:
+    def begin(
+        cls, script: Script, *, seed: int, sentence: int, number: int, unspoken: TokenArray | None = None
+    ) -> Self:
         """Random numbers come from (seed, sentence, attempt) alone, so that no other row changes what is said here."""
         sequence = np.random.SeedSequence(seed, spawn_key=(sentence, number))
-        return cls(script, sentence, number, np.random.Generator(np.random.Philox(sequence)))
+        return cls(script, sentence, number, np.random.Generator(np.random.Philox(sequence)), unspoken=unspoken)
 
     def uniform(self) -> float:
         """The next random number in [0, 1)."""

@@ -169,6 +169,8 @@ class Batch:
             penalise(weights, [[*attempt.script.prompt, *attempt.said] for attempt in attempts], penalties)
         weights[:, self.voice.never_spoken] = 0
         for number, attempt in enumerate(attempts):
+            if attempt.unspoken is not None:
+                weights[number, attempt.unspoken] = 0
             if forbidden := attempt.forbidden():
                 weights[number, forbidden] = 0
         self._mark_stuck(attempts, weights)

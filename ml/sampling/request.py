@@ -115,10 +115,11 @@ class Speech(Request):
         n: int,
         seed: int,
         refuse: Callable[[str], str | None] = lambda text: None,
+        unspoken: TokenArray | None = None,
         listener: Listener | None = None,
         until: float = math.inf,
     ) -> None:
-        """Raises ConfigError for a negative n or seed."""
+        """unspoken: ids of tokens that are not drawn. Raises ConfigError for a negative n or seed."""
         if n < 0 or seed < 0:
             raise ConfigError(f"n is {n} and seed is {seed}; both must be 0 or more.")
         self.script = Script(voice.tokenizer, controls)
@@ -127,6 +128,7 @@ class Speech(Request):
         self.seed = seed
         self.given_up = Counter[str]()
         """How many attempts were given up, by reason."""
+        self.unspoken = unspoken
         self._refuse = refuse
         self._listener = listener
         self._turns = deque((sentence, 0) for sentence in range(n))
@@ -149,7 +151,7 @@ class Speech(Request):
     def begin(self) -> Attempt:
         """The next attempt."""
         sentence, number = self._turns.popleft()
-        return Attempt.begin(self.script, seed=self.seed, sentence=sentence, number=number)
+        return Attempt.begin(self.script, seed=self.seed, sentence=sentence, number=number, unspoken=self.unspoken)
 
     def hear(self, attempt: Attempt, token: int, log_probability: float) -> bool:
         """Take what an attempt said; returns whether it goes on."""
@@ -165,6 +167,8 @@ class Speech(Request):
                 self._sentences[attempt.sentence] = sentence
                 if self._listener is not None:
                     self._listener.finished(attempt.sentence, sentence)
+            case Flaw() as flaw:
+                self._give_up(attempt, flaw.slug)
             case reason:
                 self._give_up(attempt, reason)
         return False
@@ -187,18 +191,24 @@ class Speech(Request):
 
     def _told(self, made: int, reasons: Counter[str]) -> str:
         attempts = "1 attempt" if made == 1 else f"{made} attempts"
-        listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        listed = ", ".join(f"{count} {_described(reason)}" for reason, count in reasons.most_common())
         return f"No sentence could be drawn in {attempts}: {listed}. {self._advice(reasons)}"
 
     def _advice(self, reasons: Counter[str]) -> str:
         controls = self.script.controls
         if self._always_the_same:
             return "With temperature 0 or top_k 1 every attempt is the same: raise them, or allow more max_characters."
-        if reasons.most_common(1)[0][0] not in set(Flaw):
+        if reasons.most_common(1)[0][0] not in Flaw.by_slug():
             return "Relax that filter, choose another prompt, or raise the temperature."
         shorter = "a shorter prompt, " if controls.prompt else ""
         more = f"more max_characters than {controls.max_characters}"
         return f"Try {more}, {shorter}a lower temperature or a smaller top_p."
+
+
+def _described(reason: str) -> str:
+    """A reason as it stands after a number: what a flaw is, or which filter it was."""
+    flaw = Flaw.by_slug().get(reason)
+    return f"refused as {reason}" if flaw is None else flaw.value
 
 
 def text_tokens(voice: Voice, text: str) -> TokenArray:

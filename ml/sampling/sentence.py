@@ -26,6 +26,15 @@ class Flaw(StrEnum):
     STUCK = "at a word after which there is none to say"
     BANNED = "with a banned word or pattern"
 
+    @property
+    def slug(self) -> str:
+        """The name by which it is counted."""
+        return self.name.lower()
+
+    @classmethod
+    def by_slug(cls) -> dict[str, "Flaw"]:
+        return {flaw.slug: flaw for flaw in cls}
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:

@@ -43,6 +43,12 @@ class Voice:
         self.never_spoken = np.array(tokenizer.never_spoken, dtype=np.int64)
 
     @cached_property
+    def mentions(self) -> TokenArray:
+        """Ids of the tokens that hold an @, with which a mention begins."""
+        decode = self.tokenizer.decode
+        return np.array([i for i in range(self.tokenizer.vocabulary_size) if "@" in decode([i])], dtype=np.int64)
+
+    @cached_property
     def start(self) -> Moment:
         """One row that has read `<eos>`: a post begins."""
         return self.read(np.array([self.tokenizer.eos]), self.speaker.initial_state(1))

@@ -9,6 +9,7 @@ from ml import artifact
 from ml.sampling.voice import Voice
 from ml.serving.quantized_recurrent import FILE_NAME as STEP
 from ml.serving.speaker import speaker_of
+from ml.text.corpus_index import CorpusIndex
 
 # onnxruntime keeps its own, rearranged copy of the weights of a step beside those that it has read.
 _COPIES_OF_A_STEP: Final = 2
@@ -20,6 +21,7 @@ class Served:
     """A loaded model version. size_bytes: about what it takes up; config: what the training wrote of itself."""
 
     voice: Voice
+    corpus_index: CorpusIndex
     config: Mapping[str, Any]
     size_bytes: int
 
@@ -28,7 +30,8 @@ def load(directory: Path) -> Served:
     """Read a model version and check that it is what was written. Raises ArtifactError."""
     loaded = artifact.load(directory)
     voice = Voice(speaker_of(loaded.model, directory), loaded.tokenizer)
-    return Served(voice, loaded.config, _size(directory))
+    _ = voice.mentions  # worked out here, where nobody waits for it
+    return Served(voice, loaded.corpus_index, config=loaded.config, size_bytes=_size(directory))
 
 
 def _size(directory: Path) -> int:

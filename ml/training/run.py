@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from ml.models.temperature import with_best_temperature
 from ml.models.unigram_cache import UnigramCache
 from ml.preset import KneserNeyRecipe, MaximumLikelihoodRecipe, Preset, RecurrentRecipe
 from ml.text.cleaning import clean, is_repost
+from ml.text.corpus_index import CorpusIndex
 from ml.text.posts import read_posts
 from ml.text.splits import Splits, split_posts
 from ml.text.tokenizer import Tokenizer
@@ -125,6 +127,8 @@ def run(directory: Path, *, stop: Callable[[], bool] = lambda: False) -> Iterato
         family=family_of(model),
         model=model,
         tokenizer=tokenizer,
+        # Of every side: what repeats a held-out post is no new sentence either.
+        corpus_index=CorpusIndex.of(chain(splits.train, splits.valid, splits.test)),
         config=_config(recipe, request),
         held_out=tokenizer.encode_posts(splits.valid),
     )

@@ -190,8 +190,12 @@ def upload(api: httpx.AsyncClient, persona: str) -> Upload:
 
 
 @pytest.fixture
-async def speaking(upload: Upload, run_jobs: RunJobs, persona: str) -> str:
-    """@tess with a corpus and an n-gram model; its handle."""
+async def speaking(api: httpx.AsyncClient, upload: Upload, run_jobs: RunJobs, persona: str) -> str:
+    """@tess with a corpus and an n-gram model, who may say what its corpus says; its handle."""
+    # The grammar of `posts` is small: nearly all that can be said in it is there.
+    filters = {"allow_repeats": True, "copied_words_limit": 1000, "copied_share_limit": 1.0}
+    answer = await api.patch(f"/api/v1/personas/{persona}", json={"filters": filters})
+    assert answer.status_code == 200, answer.text
     await upload(jsonl(posts(300)))
     await run_jobs("default")
     await run_jobs("training")

@@ -12,8 +12,11 @@ from ml import artifact
 from ml.errors import ArtifactError
 from ml.models.kneser_ney import KneserNey
 from ml.models.mixture import Mixture
+from ml.text.corpus_index import CorpusIndex
 from ml.text.tokenizer import Tokenizer
 from ml.text.tokenizers import learn_tokenizer
+
+INDEX = CorpusIndex.of(["The mynah sings at night.", "Our gardener waits."])
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,9 @@ def model(small_corpus: list[str], tokenizer: Tokenizer) -> KneserNey:
 @pytest.fixture
 def saved(tmp_path: Path, model: KneserNey, tokenizer: Tokenizer) -> Path:
     directory = tmp_path / "artifact"
-    artifact.save(directory, family="kneser-ney", model=model, tokenizer=tokenizer, config={"seed": 3})
+    artifact.save(
+        directory, family="kneser-ney", model=model, tokenizer=tokenizer, corpus_index=INDEX, config={"seed": 3}
+    )
     return directory
 
 
@@ -43,11 +48,12 @@ def test_a_saved_artifact_is_model_and_tokenizer_together(
     np.testing.assert_array_equal(loaded.model.score(tokens), model.score(tokens))
     assert loaded.config["seed"] == 3
     assert loaded.config["parameters"] == model.parameters
+    assert loaded.corpus_index.longest_run("a mynah sings at sea") == 3
 
 
 def test_saving_again_replaces_what_was_there(saved: Path, model: KneserNey, tokenizer: Tokenizer) -> None:
     (saved / "left over").touch()
-    artifact.save(saved, family="kneser-ney", model=model, tokenizer=tokenizer, config={"seed": 4})
+    artifact.save(saved, family="kneser-ney", model=model, tokenizer=tokenizer, corpus_index=INDEX, config={"seed": 4})
     assert artifact.load(saved).config["seed"] == 4
     assert not (saved / "left over").exists()
     assert [path.name for path in saved.parent.iterdir()] == ["artifact"]
@@ -58,7 +64,7 @@ def nested(tmp_path: Path, model: KneserNey, tokenizer: Tokenizer) -> Path:
     """A model made of others, which lie in folders of their own."""
     directory = tmp_path / "nested"
     mixture = Mixture({"one": model, "two": model}, np.array([0.5, 0.5]))
-    artifact.save(directory, family="mixture", model=mixture, tokenizer=tokenizer, config={})
+    artifact.save(directory, family="mixture", model=mixture, tokenizer=tokenizer, corpus_index=INDEX, config={})
     return directory
 
 
@@ -80,7 +86,7 @@ def test_a_checksum_of_a_file_outside_is_no_reason_to_read_it(nested: Path, tmp_
 
 
 def a_model_file(directory: Path) -> Path:
-    return next(path for path in sorted(directory.iterdir()) if path.suffix == ".safetensors")
+    return directory / "kneser_ney.safetensors"
 
 
 def flip_a_byte(directory: Path) -> None:
@@ -97,6 +103,10 @@ def cut_short(directory: Path) -> None:
 
 def remove_the_model(directory: Path) -> None:
     a_model_file(directory).unlink()
+
+
+def remove_the_index(directory: Path) -> None:
+    (directory / "corpus_index.safetensors").unlink()
 
 
 def remove_the_tokenizer(directory: Path) -> None:
@@ -117,8 +127,10 @@ def alter(**values: object) -> Callable[[Path], None]:
         pytest.param(flip_a_byte, "checksum differs", id="altered"),
         pytest.param(cut_short, "checksum differs", id="cut short"),
         pytest.param(remove_the_model, "lacks kneser_ney.safetensors", id="without the model"),
+        pytest.param(remove_the_index, "lacks corpus_index.safetensors", id="without the index"),
         pytest.param(remove_the_tokenizer, "lacks tokenizer.json", id="without the tokenizer"),
         pytest.param(alter(format=99), "another version", id="of another format"),
+        pytest.param(alter(format=1), "another version", id="of the format without an index"),
         pytest.param(alter(family="oracle"), "unknown make", id="of an unknown family"),
         pytest.param(alter(sha256={}), "no checksum", id="without checksums"),
         pytest.param(
@@ -140,7 +152,7 @@ def test_a_model_over_other_tokens_than_its_tokenizers_is_refused(
     tmp_path: Path, model: KneserNey, small_corpus: list[str]
 ) -> None:
     other = learn_tokenizer("words", small_corpus, vocabulary_size=50)
-    artifact.save(tmp_path / "a", family="kneser-ney", model=model, tokenizer=other, config={})
+    artifact.save(tmp_path / "a", family="kneser-ney", model=model, tokenizer=other, corpus_index=INDEX, config={})
     with pytest.raises(ArtifactError, match="tokens and a tokenizer of"):
         artifact.load(tmp_path / "a")
 

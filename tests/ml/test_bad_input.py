@@ -369,8 +369,8 @@ def spoilt(kept: Path, tmp_path: Path) -> Path:
 
 
 NGRAMS, NETWORK = "kneser-ney/kneser_ney.safetensors", "recurrent/recurrent.safetensors"
-STEP = "recurrent/step.onnx"
-FILES = ["config.json", NGRAMS, "mixture.json", NETWORK, STEP, "tokenizer.json"]
+STEP, INDEX = "recurrent/step.onnx", "corpus_index.safetensors"
+FILES = ["config.json", INDEX, NGRAMS, "mixture.json", NETWORK, STEP, "tokenizer.json"]
 
 
 def with_true_checksums(directory: Path) -> Path:
@@ -456,8 +456,8 @@ def weighted(content: dict[str, Any], *weights: object) -> list[dict[str, Any]]:
 
 
 LIES: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
-    ("config.json", lambda content: {**content, "format": 2}),
-    ("config.json", lambda content: {**content, "format": "1"}),
+    ("config.json", lambda content: {**content, "format": 3}),
+    ("config.json", lambda content: {**content, "format": "2"}),
     ("config.json", lambda content: {**content, "format": True}),
     ("config.json", lambda content: {**content, "family": "kneser-ney", "sha256": {}}),
     ("config.json", lambda content: {**content, "family": ["mixture"]}),

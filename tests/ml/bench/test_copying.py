@@ -11,7 +11,7 @@ def test_a_sentence_is_copied_when_a_run_of_it_stands_in_one_post() -> None:
 
 def test_a_sentence_is_verbatim_when_it_is_a_whole_post() -> None:
     copies = Copies(POSTS, words=4)
-    assert copies.verbatim_share(["f  g h", "a b c d", "e f g h i", "f"]) == 2 / 4
+    assert copies.verbatim_share(["F  g h", "a b c d", "e f g h i", "f"]) == 2 / 4
 
 
 def test_nothing_said_is_nothing_copied() -> None:

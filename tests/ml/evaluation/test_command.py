@@ -10,6 +10,7 @@ from ml import artifact
 from ml.__main__ import FAILED, SUCCESS, main
 from ml.models.kneser_ney import KneserNey
 from ml.models.maximum_likelihood import MaximumLikelihood
+from ml.text.corpus_index import CorpusIndex
 from ml.text.tokenizers import learn_tokenizer
 from ml.training import run as training
 
@@ -18,7 +19,14 @@ def kept(directory: Path, posts: list[str], *, order: int) -> Path:
     tokenizer = learn_tokenizer("subwords", posts, vocabulary_size=400)
     tokens = tokenizer.encode_posts(posts)
     model = KneserNey.fit(tokens, order=order, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos)
-    artifact.save(directory, family="kneser-ney", model=model, tokenizer=tokenizer, config={})
+    artifact.save(
+        directory,
+        family="kneser-ney",
+        model=model,
+        tokenizer=tokenizer,
+        corpus_index=CorpusIndex.of(posts),
+        config={},
+    )
     return directory
 
 
@@ -129,7 +137,14 @@ def test_what_costs_infinitely_much_is_null_in_json_and_inf_to_read(
     model = MaximumLikelihood.fit(
         tokenizer.encode_posts(small_corpus), order=2, vocabulary_size=tokenizer.vocabulary_size, eos=tokenizer.eos
     )
-    artifact.save(tmp_path / "a", family="maximum-likelihood", model=model, tokenizer=tokenizer, config={})
+    artifact.save(
+        tmp_path / "a",
+        family="maximum-likelihood",
+        model=model,
+        tokenizer=tokenizer,
+        corpus_index=CorpusIndex.of(small_corpus),
+        config={},
+    )
     (tmp_path / "posts.txt").write_text("ξένος\n")
     assert run(monkeypatch, "evaluate", tmp_path / "a", tmp_path / "posts.txt", "--json", "--surprisal") == SUCCESS
     told = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)

@@ -247,7 +247,7 @@ def test_refused_sentences_are_drawn_again_and_counted(voice: Voice) -> None:
 
 
 def test_when_every_sentence_is_refused_the_error_names_the_filter(voice: Voice) -> None:
-    with pytest.raises(SamplingError, match=r"100 attempts: \d+ copied.* Relax that filter") as failed:
+    with pytest.raises(SamplingError, match=r"100 attempts: \d+ refused as copied.* Relax that filter") as failed:
         draw_all(Speech(voice, Controls(), n=2, seed=1, refuse=lambda text: "copied"))
     assert failed.value.reasons["copied"] > 50
     assert sum(failed.value.reasons.values()) == 100

@@ -16,6 +16,7 @@ from ml.serving.loading import load
 from ml.serving.quantized_recurrent import FILE_NAME, QuantizedRecurrent
 from ml.serving.scores import score
 from ml.serving.speaker import MixtureSpeaker, PlainSpeaker, speaker_of
+from ml.text.corpus_index import CorpusIndex
 from ml.text.words import WordTokenizer
 from tests.ml.serving.networks import EOS, H, V, network
 
@@ -99,12 +100,20 @@ def test_an_artifact_with_the_step_of_another_network_is_refused(tmp_path: Path)
 
 def test_a_saved_artifact_is_loaded_to_speak_and_tells_its_size(tmp_path: Path) -> None:
     tokenizer = WordTokenizer.learn([" ".join(f"w{i}" for i in range(V - 2))] * 2, vocabulary_size=V)
+    index = CorpusIndex.of(["one two three"])
     artifact.save(
-        tmp_path / "a", family="recurrent", model=network(), tokenizer=tokenizer, config={}, held_out=stream()
+        tmp_path / "a",
+        family="recurrent",
+        model=network(),
+        tokenizer=tokenizer,
+        corpus_index=index,
+        config={},
+        held_out=stream(),
     )
     served = load(tmp_path / "a")
     assert isinstance(served.voice.speaker, QuantizedRecurrent)
     assert abs(served.config["int8_perplexity_shift"]) <= LARGEST_SHIFT
+    assert served.corpus_index.holds("One  two three")
     step, weights = (tmp_path / "a" / name for name in (FILE_NAME, "recurrent.safetensors"))
     files = sum(file.stat().st_size for file in (tmp_path / "a").iterdir())
     assert served.size_bytes == files + step.stat().st_size - weights.stat().st_size
