@@ -6,13 +6,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any, Final
-
-import httpx
+from typing import Final
 
 from app.bench import request
 from app.bench.errors import BenchmarkError
@@ -41,38 +41,46 @@ class Service:
         paths = tuple(request.path(handle) for handle in handles)
         return Target(port=self.port, paths=paths, body=request.body(n), key=self.key)
 
-    def say(self, handle: str, *, n: int = 1) -> dict[str, Any]:
-        """One answer. Raises BenchmarkError for one without sentences, httpx.TransportError for none."""
-        target = self.target([handle], n=n)
-        url = f"http://{HOST}:{self.port}{target.paths[0]}"
-        answer = httpx.post(url, content=target.body, headers=target.headers, timeout=ANSWER_SECONDS, trust_env=False)
-        if answer.status_code != httpx.codes.OK:
-            raise BenchmarkError(f"{target.paths[0]} answered {answer.status_code}: {answer.text[:300]}")
-        body: dict[str, Any] = answer.json()
-        return body
+    def say(self, handle: str) -> None:
+        """Ask for one sentence. Raises BenchmarkError for an answer without, OSError for none."""
+        target = self.target([handle], n=1)
+        status, body = self._ask(target)
+        if status != HTTPStatus.OK:
+            raise BenchmarkError(f"{target.paths[0]} answered {status}: {body.decode(errors='replace')[:300]}")
 
     def wait_for(self, path: str) -> None:
         """Wait until a path answers 200. Raises BenchmarkError when the process ends or takes too long."""
-        while True:
-            try:
-                answer = httpx.get(f"http://{HOST}:{self.port}{path}", timeout=ANSWER_SECONDS, trust_env=False)
-                if answer.status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                self.check_starting()
-            time.sleep(POLL_SECONDS)
+        target = Target(port=self.port, paths=(path,))
+        self._wait_until(lambda: self._ask(target)[0] == HTTPStatus.OK)
 
     def wait_for_sentence(self, handle: str) -> float:
         """Seconds from the begin of its process to its first sentence. Raises BenchmarkError."""
+
+        def said() -> bool:
+            self.say(handle)
+            return True
+
+        self._wait_until(said)
+        return time.monotonic() - self.started_at
+
+    def _ask(self, target: Target) -> tuple[int, bytes]:
+        """Status and body of one answer. Nothing heavier: what asks must not keep a core from what is starting."""
+        connection = HTTPConnection(HOST, self.port, timeout=ANSWER_SECONDS)
+        with closing(connection):
+            connection.request(target.method, target.paths[0], body=target.body or None, headers=target.headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def _wait_until(self, good: Callable[[], bool]) -> None:
+        """Ask again and again while nobody listens yet. Raises BenchmarkError."""
         while True:
-            try:
-                self.say(handle)
-                return time.monotonic() - self.started_at
-            except httpx.TransportError:
-                self.check_starting()
+            with suppress(OSError, HTTPException):  # it has not begun to listen
+                if good():
+                    return
+            self._check_starting()
             time.sleep(POLL_SECONDS)
 
-    def check_starting(self) -> None:
+    def _check_starting(self) -> None:
         """Raises BenchmarkError where waiting longer makes no sense."""
         late = time.monotonic() - self.started_at > START_SECONDS
         if late or self.process.poll() is not None:

@@ -1,13 +1,19 @@
 """The command: what it refuses, and a small run of the real thing."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.bench.command import main
+from app.bench.command import main, measured_rows
+from app.bench.errors import ToolMissing
 from app.bench.measures import MEASURES
 from app.bench.measures.one_process import rollup
+from app.bench.row import Row
+from app.bench.stage import Stage
+from app.settings import Settings
+from ml.bench.corpus import Corpus
 from ml.training import run
 from ml.training.directory import prepare
 from tests.app.conftest import jsonl, posts
@@ -68,6 +74,31 @@ def test_a_folder_that_holds_no_model_is_refused(data: Path, capsys: pytest.Capt
 def test_it_is_listed_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     assert capsys.readouterr().out.startswith("serving  ")
+
+
+def test_a_row_that_fails_says_why_and_the_others_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def defective(_: Stage) -> Iterator[Row]:
+        yield Row(name="bare", setting="first")
+        raise KeyError("answer")
+
+    def missing(_: Stage) -> Iterator[Row]:
+        raise ToolMissing("wrk is missing")
+
+    def measured(_: Stage) -> Iterator[Row]:
+        yield Row(name="start", seconds=1)
+
+    monkeypatch.setitem(MEASURES, "bare", defective)
+    monkeypatch.setitem(MEASURES, "http", missing)
+    monkeypatch.setitem(MEASURES, "start", measured)
+    corpus = Corpus(train=tmp_path, valid=tmp_path, test=tmp_path, words=False)
+    stage = Stage(folder=tmp_path, artifact=tmp_path, corpus=corpus, settings=Settings(), seconds=1)
+    rows = list(measured_rows(stage, ["start", "bare", "http"]))
+    assert [(row.name, row.note, row.failed) for row in rows] == [
+        ("bare", "", False),
+        ("bare", "failed: KeyError: 'answer'", True),
+        ("http", "not measured: wrk is missing", False),
+        ("start", "", False),
+    ]
 
 
 def test_memory_is_read_in_kilobytes() -> None:
