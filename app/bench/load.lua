@@ -27,12 +27,10 @@ function request()
    return requests[turn]
 end
 
--- A sentence's perplexity is exp(-log P / tokens), as in spoken_in of load.py.
 function response(status, _, body)
    if status ~= 200 then return end
-   for cost, perplexity in body:gmatch('"log_probability":%-([%d.e+-]+),"perplexity":([%d.e+-]+)') do
-      sentences = sentences + 1
-      tokens = tokens + math.floor(cost / math.log(perplexity) + 0.5)
+   for said in body:gmatch('"tokens":(%d+)') do
+      sentences, tokens = sentences + 1, tokens + tonumber(said)
    end
 end
 

@@ -60,6 +60,6 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def spoken_in(answer: bytes) -> tuple[int, int]:
-    """How many sentences an answer of the service holds, and how many tokens: perplexity is exp(-log P / tokens)."""
+    """How many sentences an answer of the service holds, and how many tokens."""
     said = json.loads(answer).get("sentences", ())
-    return len(said), sum(round(-each["log_probability"] / math.log(each["perplexity"])) for each in said)
+    return len(said), sum(each["tokens"] for each in said)

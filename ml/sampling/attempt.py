@@ -28,6 +28,7 @@ class Script:
     def __init__(self, tokenizer: Tokenizer, controls: Controls) -> None:
         self.tokenizer = tokenizer
         self.controls = controls
+        self.eos = tokenizer.eos
         self.prompt = tokenizer.encode(controls.prompt)
         self.shape = controls.shape
         self.count = controls.count
@@ -92,7 +93,7 @@ class Attempt:
         script = self.script
         forbidden = script.banned_tokens.forbidden([*script.prompt, *self.said]) if script.controls.banned_words else []
         if self._too_short_to_end():
-            forbidden.append(script.tokenizer.eos)
+            forbidden.append(script.eos)
         return forbidden
 
     def _too_short_to_end(self) -> bool:
@@ -107,7 +108,7 @@ class Attempt:
         script = self.script
         if self.forced:
             return self.forced.pop(0)
-        ends = drawn == script.tokenizer.eos and not self.stuck
+        ends = drawn == script.eos and not self.stuck
         if ends and script.required is not None and not script.required.met(script.text(self.said)):
             self.forced = [*script.tokenizer.encode(script.required.choose(self.uniform())), drawn]
             return self.forced.pop(0)
@@ -119,15 +120,15 @@ class Attempt:
 
     def judge(self) -> Sentence | Flaw | None:
         """A sentence when it has ended well, the flaw for which to give it up, or None while it goes on."""
-        controls, n = self.script.controls, len(self.said)
-        ended = self.said[-1] == self.script.tokenizer.eos
-        cut = not ended and n == controls.max_tokens
-        too_many = n > self.script.most_tokens
+        script, n = self.script, len(self.said)
         if self.stuck:
             return Flaw.STUCK
-        if not (ended or cut or too_many or controls.stop) and n % _TOKENS_BETWEEN_CHECKS:
+        ended = self.said[-1] == script.eos
+        cut = not ended and n == script.controls.max_tokens
+        too_many = n > script.most_tokens
+        if not (ended or cut or too_many or script.controls.stop) and n % _TOKENS_BETWEEN_CHECKS:
             return None
-        text = self.script.text(self.said)
+        text = script.text(self.said)
         finished = self._finished(text, ended=ended, cut=cut)
         if finished is not None:
             return self._judge_whole(*finished)

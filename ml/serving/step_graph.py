@@ -23,6 +23,7 @@ from ml.models.recurrent_stepper import RecurrentLanguageModel, weights_of_layer
 FORMAT: Final = "1"
 _OPSET: Final = 21
 _IR_VERSION: Final = 10
+_RUNTIME: Final = "com.microsoft"
 _WEIGHT_LIMIT: Final = 63
 _ACTIVATION_LIMIT: Final = 127
 _ZERO_POINT: Final = 128
@@ -65,10 +66,11 @@ class _Graph:
         shifted = self.op("Add", scaled, self.constant(np.array(_ZERO_POINT, dtype=np.float32)))
         whole = self.op("Cast", shifted, to=TensorProto.UINT8)
         zero_point = self.constant(np.array(_ZERO_POINT, dtype=np.uint8))
-        sums = self.op("MatMulInteger", whole, self.constant(quantized.T), zero_point)
-        reckoned = self.op("Cast", sums, to=TensorProto.FLOAT)
-        by_row = self.op("Mul", reckoned, self.op("Div", largest, limit))
-        return self.op("Mul", by_row, self.constant(scales))
+        # onnxruntime's own operator multiplies the sums by the scales as they come: two passes over [B, N] less.
+        one = self.constant(np.array(1, dtype=np.float32))
+        factors = (whole, self.constant(quantized.T), one, self.constant(scales), zero_point)
+        sums = self.op("MatMulIntegerToFloat", *factors, domain=_RUNTIME)
+        return self.op("Mul", sums, self.op("Div", largest, limit))
 
     def name(self, result: Name, wanted: Name) -> None:
         """Give a result the name by which it leaves the graph."""
@@ -76,7 +78,8 @@ class _Graph:
 
     def model(self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
         graph = helper.make_graph(self._nodes, "step", list(inputs), list(outputs), self._constants)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
+        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_RUNTIME, 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
 
 
 def quantize(weights: FloatArray, *, limit: int) -> tuple[NDArray[np.int8], FloatArray]:

@@ -1,5 +1,6 @@
 """Sentences over HTTP: closed loops of rising width, and constant rates."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -10,18 +11,20 @@ from app.bench.closed_loop import closed_loop
 from app.bench.constant_rate import constant_rate
 from app.bench.load import Load
 from app.bench.row import Row, row_of_load
-from app.bench.service import Service, answering
+from app.bench.service import SERVE, Service, answering
 from app.bench.stage import Stage
 from ml.bench.apart import run_apart
 
 CONNECTIONS: Final = (1, 8, 32, 64)
 SENTENCES: Final = (1, 10)
 RATES: Final = (50, 100, 200, 400)
+# What is asked of `mynah serve --processes`: as many as there are cores, since an engine keeps one of them busy.
+PROCESSES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def loop_setting(connections: int, n: int) -> str:
+def loop_setting(connections: int, n: int, *, processes: int = 1) -> str:
     """The setting of a closed loop, as the table tells it."""
-    return f"c = {connections}, n = {n}"
+    return f"c = {connections}, n = {n}" + (f", {processes} processes" if processes > 1 else "")
 
 
 def rate_setting(requests_per_second: float) -> str:
@@ -30,11 +33,14 @@ def rate_setting(requests_per_second: float) -> str:
 
 
 def http(stage: Stage) -> Iterator[Row]:
-    """One persona, c connections, n sentences a request."""
-    for n, connections in product(SENTENCES, CONNECTIONS):
-        with speaking(stage) as (service, handle):
+    """One persona, c connections, n sentences a request; at the widest also with a process for every core."""
+    settings = [(n, connections, 1) for n, connections in product(SENTENCES, CONNECTIONS)]
+    if PROCESSES > 1:
+        settings += [(n, CONNECTIONS[-1], PROCESSES) for n in SENTENCES]
+    for n, connections, processes in settings:
+        with speaking(stage, processes=processes) as (service, handle):
             load = closed_loop(service.target([handle], n=n), connections=connections, seconds=stage.seconds)
-        yield row_of_load("http", loop_setting(connections, n), load)
+        yield row_of_load("http", loop_setting(connections, n, processes=processes), load)
 
 
 def rate(stage: Stage) -> Iterator[Row]:
@@ -46,13 +52,13 @@ def rate(stage: Stage) -> Iterator[Row]:
 
 
 @contextmanager
-def speaking(stage: Stage) -> Iterator[tuple[Service, str]]:
+def speaking(stage: Stage, *, processes: int = 1) -> Iterator[tuple[Service, str]]:
     """A service that has loaded the model of one persona, and its handle.
 
     Each load has a service of its own: what a load leaves unanswered keeps a service busy for a while.
     """
     (handle,) = personas.handles(1)
-    with answering(stage) as service:
+    with answering(stage, (*SERVE, "--processes", str(processes))) as service:
         service.say(handle)
         yield service, handle
 

@@ -17,6 +17,9 @@ from app.bench.stage import SEED, Stage
 from ml import artifact
 from ml.bench.apart import run_apart
 from ml.bench.corpus import Corpus
+from ml.sampling.engine import draw_all
+from ml.sampling.request import Speech
+from ml.serving.loading import load
 
 # One request alone, and as many as the engine steps at once.
 ENGINE_N: Final = (1, 64)
@@ -56,7 +59,7 @@ def markovify(stage: Stage) -> Iterator[Row]:
 
 
 def engine(stage: Stage) -> Iterator[Row]:
-    """ml.sampling.engine.sample."""
+    """ml.sampling with the model as it is served, in one thread."""
     for n in ENGINE_N:
         yield _row("engine", f"no HTTP, n = {n}", run_apart(_say_by_engine, stage.artifact, n=n, seconds=stage.seconds))
 
@@ -75,13 +78,10 @@ def _row(name: str, setting: str, said: Said, note: str = "") -> Row:
 
 
 def _say_by_engine(model: Path, *, n: int, seconds: float) -> Said:
-    from ml.sampling.engine import sample  # noqa: PLC0415  only in the process that speaks
-
-    loaded = artifact.load(model)
-    controls, seeds = request.controls(), count(SEED)
+    voice, controls, seeds = load(model).voice, request.controls(), count(SEED)
 
     def speak() -> tuple[int, int]:
-        said = sample(loaded.model, loaded.tokenizer, n=n, controls=controls, seed=next(seeds))
+        said = draw_all(Speech(voice, controls, n=n, seed=next(seeds)))
         return len(said), sum(sentence.tokens for sentence in said)
 
     return _repeat(speak, seconds=seconds)

@@ -8,7 +8,7 @@ from app.bench.load import Target
 from ml.bench.apart import run_apart
 from tests.app.bench.answers import answering_server
 
-SENTENCE = b'{"sentences":[{"text":"Yes.","log_probability":-2.0,"perplexity":2.718281828459045}]}'
+SENTENCE = b'{"sentences":[{"text":"Yes.","log_probability":-2.0,"tokens":2}]}'
 
 
 def test_requests_go_out_although_none_has_been_answered() -> None:
