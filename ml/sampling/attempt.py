@@ -7,6 +7,7 @@ from typing import Final, Self
 
 import numpy as np
 
+from ml.sampling.alternatives import Alternatives
 from ml.sampling.banned_tokens import BannedTokens
 from ml.sampling.constraints import Required, cut_at_stop
 from ml.sampling.controls import Controls
@@ -56,8 +57,8 @@ class Script:
 class Attempt:
     """One row of a batch.
 
-    sentence: which of the request; number: 0 for the first attempt at it; said, log_probabilities: so far; forced: what
-    comes next whatever is drawn; stuck: no word can follow.
+    sentence: which of the request; number: 0 for the first attempt at it; said, log_probabilities, alternatives (where
+    they were asked for): so far; forced: what comes next whatever is drawn; stuck: no word can follow.
     """
 
     script: Script
@@ -66,6 +67,7 @@ class Attempt:
     noise: np.random.Generator
     said: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
+    alternatives: list[Alternatives] = field(default_factory=list)
     forced: list[int] = field(default_factory=list)
     stuck: bool = False
     _uniforms: list[float] = field(default_factory=list)
@@ -156,4 +158,4 @@ class Attempt:
             return Flaw.TOO_LONG
         if finish is not Finish.LENGTH and script.count(text) < script.controls.min_characters:
             return Flaw.TOO_SHORT
-        return Sentence(text, tuple(self.said), tuple(self.log_probabilities), finish)
+        return Sentence(text, tuple(self.said), tuple(self.log_probabilities), finish, tuple(self.alternatives))

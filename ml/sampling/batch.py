@@ -13,6 +13,7 @@ import numpy as np
 
 from ml.errors import SamplingError
 from ml.language_model import FloatArray, TokenArray
+from ml.sampling.alternatives import likeliest
 from ml.sampling.attempt import Attempt
 from ml.sampling.draw import draw, penalise
 from ml.sampling.request import Request, Speech
@@ -128,6 +129,7 @@ class Batch:
         tokens = self._choose(self._moment.probabilities)
         with np.errstate(divide="ignore"):  # what a text holds may be impossible to a model without smoothing
             costs = np.log(self._moment.probabilities[np.arange(len(tokens)), tokens])
+        self._note_alternatives(self._moment.probabilities)
         said = zip(self._rows, tokens.tolist(), costs.tolist(), strict=True)
         going_on = [number for number, (row, token, cost) in enumerate(said) if self._tell(row, token, cost)]
         state = self._moment.state
@@ -135,6 +137,13 @@ class Batch:
             self._rows = [self._rows[number] for number in going_on]
             state = state.take(np.array(going_on, dtype=np.int64))
         self._moment = self.voice.read(tokens[going_on], state) if going_on else None
+
+    def _note_alternatives(self, probabilities: FloatArray) -> None:
+        """For the rows whose request asks for them. probabilities: [B, V]."""
+        for number, row in enumerate(self._rows):
+            if row.request.alternatives:
+                noted = row.request.prompt_alternatives if row.attempt is None else row.attempt.alternatives
+                noted.append(likeliest(probabilities[number], row.request.alternatives))
 
     def _tell(self, row: _Row, token: int, cost: float) -> bool:
         """Let the row's request know; returns whether the row goes on."""
