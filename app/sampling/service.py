@@ -49,9 +49,14 @@ class Speaking:
     served: Served
 
 
+async def promoted(runtime: Runtime, *, handle: str) -> tuple[Persona, ModelVersion]:
+    """A persona with the version that is promoted now. Raises PersonaNotFound, NoModelYet."""
+    return await runtime.remembered.get(("promoted", handle), lambda: _promoted_version(runtime, handle))
+
+
 async def speaking(runtime: Runtime, sampler: Sampler, *, handle: str) -> Speaking:
     """Who speaks for a persona now. Raises PersonaNotFound, NoModelYet, ModelUnavailable."""
-    persona, version = await runtime.remembered.get(("promoted", handle), lambda: _promoted_version(runtime, handle))
+    persona, version = await promoted(runtime, handle=handle)
     return Speaking(persona=persona, version=version, served=await sampler.models.get(version))
 
 
@@ -73,10 +78,30 @@ async def speak(
     """
     checked = _checked(controls)
     who = await speaking(runtime, sampler, handle=handle)
-    seed = secrets.randbelow(2**53) if seed is None else seed
-    speech = _asked(lambda: Speech(who.served.voice, checked, n=n, seed=seed, listener=listener, until=deadline()))
+    speech = speech_of(who, checked, n=n, seed=seed, listener=listener)
     await carry_out(sampler, speech)
-    return Spoken(version=who.version, seed=seed, sentences=speech.sentences, given_up=speech.given_up)
+    return Spoken(version=who.version, seed=speech.seed, sentences=speech.sentences, given_up=speech.given_up)
+
+
+def speech_of(
+    who: Speaking,
+    controls: Controls,
+    *,
+    n: int,
+    seed: int | None,
+    listener: Listener | None = None,
+    alternatives: int = 0,
+) -> Speech:
+    """Sentences asked of whoever speaks, not begun yet: all that leave the service are asked for here.
+
+    seed: random when left out. Raises InvalidInput.
+    """
+    seed = secrets.randbelow(2**53) if seed is None else seed
+    return asked(
+        lambda: Speech(
+            who.served.voice, controls, n=n, seed=seed, listener=listener, alternatives=alternatives, until=deadline()
+        )
+    )
 
 
 async def carry_out(sampler: Sampler, request: Request) -> None:
@@ -95,11 +120,11 @@ def _checked(controls: Mapping[str, Any]) -> Controls:
         raise PromptTooLong.at(
             "/prompt", f"It has {len(prompt)} characters; the limit is {LONGEST_PROMPT}. Shorten it."
         )
-    return _asked(lambda: Controls(**controls))
+    return asked(lambda: Controls(**controls))
 
 
-def _asked(make: Callable[[], T]) -> T:
-    """What the caller's values make; a value that makes no sense is told with its field."""
+def asked(make: Callable[[], T]) -> T:
+    """What the caller's values make. Raises InvalidInput, naming the field, where they make no sense."""
     try:
         return make()
     except ConfigError as error:
