@@ -4,8 +4,8 @@ A chunk cannot be taken back, but an attempt at a sentence can be refused at its
 when all of it is accepted.
 """
 
+import asyncio
 import json
-from collections.abc import Iterator
 from typing import Final
 
 from fastapi.sse import format_sse_event
@@ -31,7 +31,7 @@ async def completion_events(sampler: Sampler, completing: Completing) -> Events:
     try:
         async for choice in choices:
             tokens += choice.tokens
-            for chunk in _chunks(choice, completing.wanted):
+            for chunk in await asyncio.to_thread(_chunks, choice, completing.wanted):
                 begun = True
                 yield _encoded(completing.answer([chunk]), completing.wanted)
         if _wants_usage(completing.wanted):
@@ -45,16 +45,17 @@ async def completion_events(sampler: Sampler, completing: Completing) -> Events:
         await choices.aclose()
 
 
-def _chunks(choice: Choice, wanted: CompletionCreate) -> Iterator[ChoiceOut]:
+def _chunks(choice: Choice, wanted: CompletionCreate) -> list[ChoiceOut]:
     """The prompt where it is wanted, a chunk a token, and one that says how it ended."""
-    text = choice.text(echo=wanted.echo)
+    text, rivals = choice.text(echo=wanted.echo), wanted.logprobs is not None
+    chunks = []
     if wanted.echo and choice.script.lead:
-        yield _chunk(choice, wanted, choice.script.lead, choice.echoed())
-    for token in choice.spoken(echo=wanted.echo):
+        chunks.append(_chunk(choice, wanted, choice.script.lead, choice.echoed(rivals=rivals)))
+    for token in choice.spoken(echo=wanted.echo, rivals=rivals):
         piece = text[token.offset : token.offset + len(token.text)]
         if piece or wanted.logprobs is not None:
-            yield _chunk(choice, wanted, piece, [token])
-    yield ChoiceOut(text="", index=choice.index, finish_reason=choice.finish_reason)
+            chunks.append(_chunk(choice, wanted, piece, [token]))
+    return [*chunks, ChoiceOut(text="", index=choice.index, finish_reason=choice.finish_reason)]
 
 
 def _chunk(choice: Choice, wanted: CompletionCreate, text: str, seen: list[SeenToken]) -> ChoiceOut:

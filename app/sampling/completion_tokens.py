@@ -34,17 +34,17 @@ class Told:
 
 
 def seen_tokens(
-    tokenizer: Tokenizer, told: Told, *, before: Sequence[int] = (), begin: int, end: int
+    tokenizer: Tokenizer, told: Told, *, before: Sequence[int] = (), begin: int, end: int, rivals: bool = True
 ) -> list[SeenToken]:
     """Those that stand in the text between two places, of which the first is where they begin.
 
-    `<eos>`, and what was said after the text's cut, stand nowhere.
+    `<eos>`, and what was said after the text's cut, stand nowhere. rivals: whether others are told.
     """
     seen, offset = [], begin
     detokenizer = Detokenizer(tokenizer, before)
     for token, log_probability, alternatives in _rows(told):
-        others = {_name(tokenizer, detokenizer, other): _told(cost) for other, cost in alternatives}
-        others[_name(tokenizer, detokenizer, token)] = _told(log_probability)
+        shown = [*alternatives, (token, log_probability)] if rivals else []
+        others = {_name(tokenizer, detokenizer, other): _told(cost) for other, cost in shown}
         text = detokenizer.add(token)
         if offset >= end:
             break

@@ -66,20 +66,25 @@ class Choice:
         """How many were said."""
         return 0 if self.said is None else self.said.tokens
 
-    def echoed(self) -> list[SeenToken]:
-        """The tokens of the prompt."""
+    def echoed(self, *, rivals: bool = True) -> list[SeenToken]:
+        """The tokens of the prompt. rivals: whether to tell what else could have stood there."""
         request = self.request
         told = Told(request.prompt, request.prompt_costs, request.prompt_alternatives)
-        return seen_tokens(self.script.tokenizer, told, begin=0, end=len(self.script.lead))
+        return seen_tokens(self.script.tokenizer, told, begin=0, end=len(self.script.lead), rivals=rivals)
 
-    def spoken(self, *, echo: bool) -> list[SeenToken]:
+    def spoken(self, *, echo: bool, rivals: bool = True) -> list[SeenToken]:
         """The tokens after the prompt."""
         if self.said is None:
             return []
         told = Told(self.said.token_ids, self.said.log_probabilities, self.said.alternatives)
         begin = len(self.script.lead) if echo else 0
         return seen_tokens(
-            self.script.tokenizer, told, before=self.request.prompt, begin=begin, end=len(self.text(echo=echo))
+            self.script.tokenizer,
+            told,
+            before=self.request.prompt,
+            begin=begin,
+            end=len(self.text(echo=echo)),
+            rivals=rivals,
         )
 
 
@@ -144,7 +149,8 @@ async def begin(runtime: Runtime, sampler: Sampler, wanted: CompletionCreate) ->
 async def complete(sampler: Sampler, completing: Completing) -> CompletionOut:
     """All choices at once. Raises NoSentence, Busy."""
     done = sorted([choice async for choice in completing.choices(sampler)], key=lambda choice: choice.index)
-    choices = [_whole(choice, completing.wanted) for choice in done]
+    # In a thread: naming the tokens of all may take a second, in which others are answered.
+    choices = await asyncio.to_thread(lambda: [_whole(choice, completing.wanted) for choice in done])
     return completing.answer(choices, completing.usage(sum(choice.tokens for choice in done)))
 
 

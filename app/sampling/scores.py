@@ -1,7 +1,7 @@
 """What a text costs the model that speaks for a persona, read by the engine under what is served."""
 
+import asyncio
 import math
-import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from app.sampling.errors import Busy, EmptyText, ModelUnavailable, TookTooLong
 from app.sampling.sampler import Sampler, deadline
 from app.sampling.service import speaking
 from app.training.models import ModelVersion
-from ml.errors import QueueFull, SamplingError
+from ml.errors import OutOfTime, QueueFull, SamplingError
 from ml.sampling.pieces import pieces
 from ml.sampling.request import Reading, text_tokens
 from ml.sampling.voice import Voice
@@ -48,7 +48,7 @@ async def score_text(runtime: Runtime, sampler: Sampler, *, handle: str, text: s
     who = await speaking(runtime, sampler, handle=handle)
     voice = who.served.voice
     reading = await read(sampler, voice, text=text, until=deadline())
-    texts = pieces(voice.tokenizer, reading.prompt)
+    texts = await asyncio.to_thread(pieces, voice.tokenizer, reading.prompt)
     return ScoredText(
         version=who.version,
         score=score_of(reading, text),
@@ -79,12 +79,10 @@ async def read(sampler: Sampler, voice: Voice, *, text: str, until: float) -> Re
         await sampler.carry_out(reading)
     except QueueFull as error:
         raise Busy(str(error), retry_after_seconds=error.retry_after_seconds) from error
-    except SamplingError as error:
-        # A reading ends early for want of time, or because the service stops, and says so itself then.
-        late = time.monotonic() > until
-        raise TookTooLong(
-            "Try a shorter text or fewer personas, or try again later." if late else str(error)
-        ) from error
+    except OutOfTime as error:
+        raise TookTooLong("Try a shorter text or fewer personas, or try again later.") from error
+    except SamplingError as error:  # the service stops
+        raise TookTooLong(str(error)) from error
     if any(math.isnan(cost) for cost in reading.prompt_costs):
         raise ModelUnavailable("The model gives probabilities that are no numbers. Train this persona again.")
     return reading

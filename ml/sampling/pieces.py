@@ -75,8 +75,12 @@ class GrowingText:
 
     def _certain(self) -> int:
         """How much of what is held cannot be lost any more."""
-        for place in range(len(self._held)):
-            rest = self._held[place:]
-            if any(rest.startswith(stop) or stop.startswith(rest) for stop in self._stop):
-                return place
-        return len(self._held.rstrip(_BROKEN))
+        held = self._held
+        stopped = [place for place in (held.find(stop) for stop in self._stop) if place >= 0]
+        longest = max(map(len, self._stop), default=0)
+        begun = (
+            place
+            for place in range(max(0, len(held) - longest), len(held))
+            if any(stop.startswith(held[place:]) for stop in self._stop)
+        )
+        return min([*stopped, next(begun, len(held)), len(held.rstrip(_BROKEN))])

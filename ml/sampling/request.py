@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from ml.errors import ConfigError, SamplingError
+from ml.errors import ConfigError, OutOfTime, SamplingError
 from ml.language_model import TokenArray
 from ml.sampling.alternatives import Alternatives
 from ml.sampling.attempt import Attempt, Script
@@ -69,7 +69,7 @@ class Request:
     def expire(self, now: float) -> None:
         """Fail it if its time is over."""
         if now > self.until:
-            self.fail(SamplingError(_TOOK_TOO_LONG))
+            self.fail(OutOfTime(_TOOK_TOO_LONG))
 
     @property
     def over(self) -> bool:

@@ -59,6 +59,13 @@ async def full_engine(app: FastAPI) -> AsyncIterator[RememberingEngine]:
 
 
 @pytest.fixture
+async def late_engine(app: FastAPI) -> AsyncIterator[RememberingEngine]:
+    """An engine for which the time of each request is over when it comes."""
+    async with engine_of(app, now=lambda: time.monotonic() + 1_000) as engine:
+        yield engine
+
+
+@pytest.fixture
 def gate() -> threading.Event:
     """Closed; `held_engine` steps nothing before it is set."""
     return threading.Event()

@@ -9,14 +9,13 @@ import pytest
 from app.runtime import Runtime
 from app.sampling.attribution import posterior
 from app.sampling.errors import NoAuthor
-from app.sampling.speakers import speakers
 from ml import artifact
 from ml.evaluation.posts import evaluate, surprisal
 from ml.text.subwords import SubwordTokenizer
 from ml.text.unknown_words import spelling_nats, unknown_words
 from ml.text.words import WordTokenizer
 from tests.app.conftest import posts
-from tests.app.sampling.conftest import OTHER_POSTS, SecondPersona
+from tests.app.sampling.conftest import OTHER_POSTS, RememberingEngine, SecondPersona
 
 pytestmark = pytest.mark.anyio
 
@@ -93,6 +92,24 @@ async def test_nobody_without_a_model_can_read(api: httpx.AsyncClient, persona: 
     assert answer.status_code == 404
 
 
+@pytest.mark.parametrize("url", [URL, ATTRIBUTE])
+async def test_a_text_that_cannot_be_read_in_time_is_told(
+    url: str, api: httpx.AsyncClient, speaking: str, late_engine: RememberingEngine
+) -> None:
+    answer = await api.post(url, json={"text": TEXT})
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:mynah:problem:took-too-long")
+    assert "shorter" in answer.json()["detail"]
+
+
+async def test_a_full_queue_is_told_with_when_to_come_again(
+    api: httpx.AsyncClient, speaking: str, full_engine: RememberingEngine
+) -> None:
+    for url in (URL, ATTRIBUTE):
+        answer = await api.post(url, json={"text": TEXT})
+        assert (answer.status_code, answer.json()["type"]) == (429, "urn:mynah:problem:busy")
+        assert int(answer.headers["Retry-After"]) >= 1
+
+
 async def attributed(api: httpx.AsyncClient, text: str, **more: Any) -> list[dict[str, Any]]:
     answer = await api.post(ATTRIBUTE, json={"text": text, **more})
     assert answer.status_code == 200, answer.text
@@ -129,17 +146,6 @@ async def test_personas_that_cannot_be_compared_are_told_by_field(api: httpx.Asy
         answer = await api.post(ATTRIBUTE, json={"text": TEXT, "handles": handles})
         assert (answer.status_code, answer.json()["type"]) == (422, "urn:mynah:problem:invalid-input")
         assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
-
-
-async def test_a_persona_speaks_with_what_was_promoted_last(
-    api: httpx.AsyncClient, speaking: str, learn: SecondPersona, runtime: Runtime
-) -> None:
-    await learn("loud", OTHER_POSTS)
-    assert (await api.post("/api/v1/personas", json={"handle": "mute", "name": "Mute"})).status_code == 201
-    async with runtime.transaction() as session:
-        found = await speakers(session)
-        assert [(persona.handle, version.number) for persona, version in found] == [("loud", 1), ("tess", 1)]
-        assert [persona.handle for persona, _ in await speakers(session, limit=1)] == ["loud"]
 
 
 def test_a_posterior_of_huge_costs_is_still_one() -> None:
