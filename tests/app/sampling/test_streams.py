@@ -9,7 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Message
 
+from app.sampling.event_stream import Events, EventStream
 from app.sampling.streams import Event, Piece, Refused, Relay, Whole
 from ml.models.kneser_ney import KneserNey
 from ml.sampling.controls import Controls
@@ -87,6 +89,8 @@ async def test_who_does_not_ask_for_events_gets_json(api: httpx.AsyncClient, spe
     for accept in ("*/*", "application/json", "text/html"):
         answer = await api.post(URL, headers={"Accept": accept})
         assert answer.headers["content-type"] == "application/json"
+    answer = await api.post(URL, headers={"Accept": "application/json;q=0.5, TEXT/Event-Stream; q=0.9"})
+    assert answer.headers["content-type"].startswith("text/event-stream")
 
 
 @pytest.mark.parametrize(
@@ -161,6 +165,31 @@ async def test_a_client_that_does_not_read_keeps_nobody_waiting(
         assert (await api.post(URL, json={"n": 3})).status_code == 200
         assert engine.submitted[0].over is False
     await until(lambda: engine.under_way == 0)
+
+
+async def test_events_are_closed_when_the_client_leaves_while_one_is_being_sent() -> None:
+    closed, sending = asyncio.Event(), asyncio.Event()
+
+    async def source() -> Events:
+        try:
+            while True:
+                yield b"data: 1\n\n"
+        finally:
+            closed.set()
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            sending.set()
+            await asyncio.Event().wait()  # a connection whose buffers are full
+
+    async def receive() -> Message:
+        await sending.wait()
+        return {"type": "http.disconnect"}
+
+    events = source()  # held here: nothing but closing it ends it
+    scope = {"type": "http", "method": "POST", "headers": [], "asgi": {"spec_version": "2.3"}}
+    await EventStream(events)(scope, receive, send)
+    assert closed.is_set()
 
 
 @pytest.fixture(scope="module")
