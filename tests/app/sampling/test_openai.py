@@ -9,7 +9,7 @@ from typing import Any, cast
 import httpx
 import openai
 import pytest
-from openai.types import Completion
+from openai.types import Completion, CompletionChoice
 
 from app.runtime import Runtime
 from app.sampling.completion_tokens import Told, seen_tokens
@@ -223,6 +223,35 @@ async def test_what_cannot_be_asked_for_is_told_by_parameter(api: httpx.AsyncCli
         assert (answer.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param), error
         assert error["message"]
         assert "code" in error
+
+
+async def test_a_body_that_cannot_be_read_is_told_in_the_same_form(api: httpx.AsyncClient, speaking: str) -> None:
+    for body, status in (("{", 400), ("[]", 400), (json.dumps({"prompt": "x" * 2_000_000}), 413)):
+        answer = await api.post(URL, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == status, answer.text
+        assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+async def test_what_fails_in_a_stream_is_raised_after_what_came_before(
+    client: openai.AsyncOpenAI, speaking: str
+) -> None:
+    # A prompt that leaves no room: the likeliest way on is too long, and every attempt goes it.
+    full = ("The cat sings about " * 500)[:9_993] + "The cat"
+    stream = await client.completions.create(
+        model="tess", prompt=["The cat", full], temperature=0, max_tokens=50, stream=True
+    )
+    heard: list[CompletionChoice] = []
+
+    async def hear() -> None:
+        async for chunk in stream:
+            heard.append(chunk.choices[0])  # noqa: PERF401  what came before the error counts
+
+    with pytest.raises(openai.APIError, match="max_characters"):
+        await hear()
+    assert heard[-1].finish_reason == "stop"
+    assert {choice.index for choice in heard} == {0}
+    alone = await client.completions.create(model="tess", prompt="The cat", temperature=0, max_tokens=50)
+    assert "".join(choice.text for choice in heard) == alone.choices[0].text
 
 
 async def test_nulls_and_defaults_of_other_parameters_are_taken(api: httpx.AsyncClient, speaking: str) -> None:
