@@ -17,6 +17,8 @@ from app.personas import endpoints as personas
 from app.posting import endpoints as posting
 from app.runtime import Runtime, open_runtime
 from app.sampling import endpoints as sampling
+from app.sampling import openai_endpoints as openai
+from app.sampling import reading_endpoints as reading
 from app.sampling.blocklists import Blocklists
 from app.sampling.sampler import open_sampler
 from app.settings import Settings
@@ -68,12 +70,13 @@ def create_app(settings: Settings, *, with_worker: bool = True, clock: Clock = s
     app.include_router(health.router)
     app.include_router(timeline.router)
     app.include_router(_api())
+    app.include_router(openai.router)
     return app
 
 
 def _api() -> APIRouter:
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(require_key, scope="function")])
-    for stage in (personas, corpora, training, sampling, posting):
+    for stage in (personas, corpora, training, sampling, reading, posting):
         api.include_router(stage.router)
     return api
 

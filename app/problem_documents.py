@@ -70,10 +70,14 @@ async def _on_problem(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
-    found = cast("RequestValidationError", error).errors()
-    errors = [{"pointer": _pointer(item["loc"]), "detail": item["msg"]} for item in found]
+    return _answer(request, invalid_input(cast("RequestValidationError", error)).document())
+
+
+def invalid_input(error: RequestValidationError) -> InvalidInput:
+    """What FastAPI found wrong with a request, as a problem."""
+    errors = [{"pointer": _pointer(item["loc"]), "detail": item["msg"]} for item in error.errors()]
     detail = "; ".join(f"{item['pointer']}: {item['detail']}" for item in errors)
-    return _answer(request, InvalidInput(detail, errors=cast("Any", errors)).document())
+    return InvalidInput(detail, errors=cast("Any", errors))
 
 
 def _pointer(location: tuple[str | int, ...]) -> str:

@@ -7,7 +7,8 @@ MlError
 ├── ConfigError      a preset or setting that does not exist or contradicts another
 ├── TrainingDiverged the loss is no longer a number
 ├── SamplingError    the controls leave no sentence to draw
-│   └── QueueFull    too many sentences wait already
+│   ├── QueueFull    too many sentences wait already
+│   └── OutOfTime    it was not over when its time was
 └── EvaluationError  a model that gives no numbers, or too few posts to measure by
 """
 
@@ -52,6 +53,10 @@ class QueueFull(SamplingError):
     def __init__(self, message: str, *, retry_after_seconds: int) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class OutOfTime(SamplingError):
+    """A request was not over when its time was."""
 
 
 class EvaluationError(MlError):

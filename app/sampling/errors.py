@@ -1,4 +1,19 @@
-"""What can go wrong with sampling."""
+"""What can go wrong with sampling.
+
+Problem
+├── InvalidInput
+│   ├── PromptTooLong      422  a prompt beyond the limit
+│   └── EmptyText          422  nothing to read
+├── Conflict
+│   └── NoModelYet         409  nobody to speak or to read
+├── Unusable
+│   ├── NoSentence         422  no sentence fits the controls
+│   └── NoAuthor           422  no persona could have written it
+├── Busy                   429  too much is waiting
+├── HungUp                 499  the client went away
+├── TookTooLong            503  a text could not be read in time
+└── ModelUnavailable       503  an artifact that is missing or damaged
+"""
 
 from app.errors import Conflict, InvalidInput, Problem, Unusable
 
@@ -15,6 +30,20 @@ class PromptTooLong(InvalidInput):
 
     type = "prompt-too-long"
     title = "The prompt is too long"
+
+
+class EmptyText(InvalidInput):
+    """A text in which there is nothing to read."""
+
+    type = "empty-text"
+    title = "The text is empty"
+
+
+class NoAuthor(Unusable):
+    """Every model that was asked rules the text out."""
+
+    type = "no-author"
+    title = "No persona could have written this"
 
 
 class NoSentence(Unusable):
@@ -43,6 +72,15 @@ class HungUp(Problem):
     type = "hung-up"
     title = "The client went away"
     status = 499
+
+
+class TookTooLong(Problem):
+    """A text that could not be read in time."""
+
+    type = "took-too-long"
+    title = "Reading this took too long"
+    status = 503
+    passes = True
 
 
 class ModelUnavailable(Problem):

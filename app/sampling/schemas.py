@@ -1,10 +1,12 @@
 """Sentences and refusals on the wire."""
 
 from datetime import date
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.sampling.service import TEMPERATURE
+from ml.sampling.sentence import Sentence
 
 
 class ControlsIn(BaseModel):
@@ -44,6 +46,11 @@ class SentencesCreate(ControlsIn):
     n: int = Field(default=1, ge=1, le=100, examples=[3], description="How many sentences.")
     seed: int | None = Field(default=None, ge=0, lt=2**63, examples=[7], description="Random when left out.")
 
+    @property
+    def controls(self) -> dict[str, Any]:
+        """What ml.sampling.controls.Controls takes."""
+        return self.model_dump(exclude={"n", "seed"})
+
 
 class SentenceOut(BaseModel):
     """One sentence. What it cost is counted after the prompt, its end included."""
@@ -53,6 +60,17 @@ class SentenceOut(BaseModel):
     perplexity: float
     tokens: int = Field(description="How many were said after the prompt, the end counted.")
     finish: str = Field(description="end: by itself; stop: before a stop string; length: cut at max_tokens.")
+
+    @classmethod
+    def of(cls, sentence: Sentence) -> Self:
+        """A sentence as it goes over the wire."""
+        return cls(
+            text=sentence.text,
+            log_probability=sentence.log_probability,
+            perplexity=sentence.perplexity,
+            tokens=sentence.tokens,
+            finish=sentence.finish,
+        )
 
 
 class SentencesOut(BaseModel):

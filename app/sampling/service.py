@@ -12,7 +12,7 @@ from app.personas.filter_policy import FilterPolicy
 from app.personas.models import Persona
 from app.runtime import Runtime
 from app.sampling.errors import Busy, NoModelYet, NoSentence, PromptTooLong
-from app.sampling.filters import Reason, filters_for, first_refusal
+from app.sampling.filters import filters_for, first_refusal
 from app.sampling.sampler import Sampler, deadline
 from app.training import promotion
 from app.training.models import ModelVersion
@@ -51,9 +51,14 @@ class Speaking:
     served: Served
 
 
+async def promoted(runtime: Runtime, *, handle: str) -> tuple[Persona, ModelVersion]:
+    """A persona with the version that is promoted now. Raises PersonaNotFound, NoModelYet."""
+    return await runtime.remembered.get(("promoted", handle), lambda: _promoted_version(runtime, handle))
+
+
 async def speaking(runtime: Runtime, sampler: Sampler, *, handle: str) -> Speaking:
     """Who speaks for a persona now. Raises PersonaNotFound, NoModelYet, ModelUnavailable."""
-    persona, version = await runtime.remembered.get(("promoted", handle), lambda: _promoted_version(runtime, handle))
+    persona, version = await promoted(runtime, handle=handle)
     return Speaking(persona=persona, version=version, served=await sampler.models.get(version))
 
 
@@ -76,26 +81,42 @@ async def speak(
     """
     checked = _checked(controls)
     who = await speaking(runtime, sampler, handle=handle)
+    speech = speech_of(sampler, who, checked, n=n, seed=seed, recent=recent, listener=listener)
+    await carry_out(sampler, speech)
+    return Spoken(version=who.version, seed=speech.seed, sentences=speech.sentences, given_up=speech.given_up)
+
+
+def speech_of(
+    sampler: Sampler,
+    who: Speaking,
+    controls: Controls,
+    *,
+    n: int,
+    seed: int | None,
+    recent: Collection[str] = (),
+    listener: Listener | None = None,
+    alternatives: int = 0,
+) -> Speech:
+    """Sentences asked of whoever speaks, not begun yet: all that leave the service are asked for here.
+
+    They pass the persona's filters, which count what they refuse. seed: random when left out. Raises InvalidInput.
+    """
     seed = secrets.randbelow(2**53) if seed is None else seed
     policy = personas.filter_policy(who.persona)
-    speech = _asked(
+    return asked(
         lambda: Speech(
             who.served.voice,
-            checked,
+            controls,
             n=n,
             seed=seed,
             refuse=_refusing(sampler, who, policy, recent=recent),
             # Nothing that a mention begins with is drawn, so that few sentences have to be drawn again.
             unspoken=None if policy.allow_mentions else who.served.voice.mentions,
             listener=listener,
+            alternatives=alternatives,
             until=deadline(),
         )
     )
-    try:
-        await carry_out(sampler, speech)
-    finally:
-        _count_refusals(sampler, who, speech)
-    return Spoken(version=who.version, seed=seed, sentences=speech.sentences, given_up=speech.given_up)
 
 
 async def carry_out(sampler: Sampler, request: Request) -> None:
@@ -117,15 +138,12 @@ def _refusing(
 
     def refuse(text: str) -> str | None:
         refusal = first_refusal(filters, text)
-        return None if refusal is None else refusal.reason
+        if refusal is None:
+            return None
+        sampler.refusals.add(who.persona.id, refusal.reason)
+        return refusal.reason
 
     return refuse
-
-
-def _count_refusals(sampler: Sampler, who: Speaking, speech: Speech) -> None:
-    for reason in Reason:
-        if count := speech.given_up[reason]:
-            sampler.refusals.add(who.persona.id, reason, count)
 
 
 def _checked(controls: Mapping[str, Any]) -> Controls:
@@ -134,11 +152,11 @@ def _checked(controls: Mapping[str, Any]) -> Controls:
         raise PromptTooLong.at(
             "/prompt", f"It has {len(prompt)} characters; the limit is {LONGEST_PROMPT}. Shorten it."
         )
-    return _asked(lambda: Controls(**controls))
+    return asked(lambda: Controls(**controls))
 
 
-def _asked(make: Callable[[], T]) -> T:
-    """What the caller's values make; a value that makes no sense is told with its field."""
+def asked(make: Callable[[], T]) -> T:
+    """What the caller's values make. Raises InvalidInput, naming the field, where they make no sense."""
     try:
         return make()
     except ConfigError as error:

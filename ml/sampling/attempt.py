@@ -1,5 +1,6 @@
 """Attempt: one sentence on its way, token by token, until it is a sentence or has a flaw."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,26 +9,30 @@ from typing import Final, Self
 import numpy as np
 
 from ml.language_model import TokenArray
+from ml.sampling.alternatives import Alternatives
 from ml.sampling.banned_tokens import BannedTokens
 from ml.sampling.constraints import Required, cut_at_stop
 from ml.sampling.controls import Controls
 from ml.sampling.sentence import Finish, Flaw, Sentence
+from ml.sampling.voice import Voice
 from ml.text.lengths import settled
-from ml.text.tokenizer import Tokenizer
 
 # Decoding at every token would cost T² in all, at every 16th little; an attempt goes on for at most 15 tokens in vain.
 _TOKENS_BETWEEN_CHECKS: Final = 16
 _UTF8_BYTES: Final = 4  # of a character at most, and no tokenizer has tokens of less than a byte
 _BROKEN: Final = "\ufffd"
+_LINK: Final = 23  # what Mastodon and X count for a link, which a dot may make of a word
 _UNIFORMS_AT_ONCE: Final = 32
 
 
 class Script:
     """What all attempts of one request share: tokenizer and controls, made ready."""
 
-    def __init__(self, tokenizer: Tokenizer, controls: Controls) -> None:
+    def __init__(self, voice: Voice, controls: Controls) -> None:
+        tokenizer = voice.tokenizer
         self.tokenizer = tokenizer
         self.controls = controls
+        self._voice = voice
         self.eos = tokenizer.eos
         self.prompt = tokenizer.encode(controls.prompt)
         self.shape = controls.shape
@@ -50,6 +55,11 @@ class Script:
         return self.controls.max_characters - (0 if self.required is None else self.required.room(self.count))
 
     @cached_property
+    def most_a_token(self) -> int:
+        """No token makes a text longer by more, however it is counted: as a character of two, and as all of a link."""
+        return 2 * self._voice.longest_token + _LINK
+
+    @cached_property
     def most_tokens(self) -> int:
         """No sentence that fits has more."""
         return _UTF8_BYTES * self.controls.max_characters + 1
@@ -60,7 +70,8 @@ class Attempt:
     """One row of a batch.
 
     sentence: which of the request; number: 0 for the first attempt at it; unspoken: ids that are not drawn; said,
-    log_probabilities: so far; forced: what comes next whatever is drawn; stuck: no word can follow.
+    log_probabilities, alternatives (where they were asked for): so far; forced: what comes next whatever is drawn;
+    stuck: no word can follow.
     """
 
     script: Script
@@ -70,8 +81,10 @@ class Attempt:
     unspoken: TokenArray | None = None
     said: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
+    alternatives: list[Alternatives] = field(default_factory=list)
     forced: list[int] = field(default_factory=list)
     stuck: bool = False
+    _long_enough_at: int = 0
     _uniforms: list[float] = field(default_factory=list)
 
     @classmethod
@@ -100,8 +113,11 @@ class Attempt:
         controls = self.script.controls
         if not self.said and not controls.prompt.strip():
             return True
-        shortest = controls.min_characters
-        return bool(shortest) and self.script.count(self.script.text(self.said)) < shortest
+        # With fewer tokens it cannot be long enough, so that the text is not looked at after every one.
+        if len(self.said) >= self._long_enough_at and controls.min_characters:
+            missing = controls.min_characters - self.script.count(self.script.text(self.said))
+            self._long_enough_at = len(self.said) + math.ceil(missing / self.script.most_a_token)
+        return len(self.said) < self._long_enough_at
 
     def next_token(self, drawn: int) -> int:
         """What is said: the token drawn, or what is owed first. A sentence without its required tag gets it now."""
@@ -163,4 +179,4 @@ class Attempt:
             return Flaw.TOO_LONG
         if finish is not Finish.LENGTH and script.count(text) < script.controls.min_characters:
             return Flaw.TOO_SHORT
-        return Sentence(text, tuple(self.said), tuple(self.log_probabilities), finish)
+        return Sentence(text, tuple(self.said), tuple(self.log_probabilities), finish, tuple(self.alternatives))

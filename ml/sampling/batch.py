@@ -1,10 +1,11 @@
 """Batch: the rows of one voice. Each turn admits rows, steps all of them at once, and retires those that are finished.
 
 Rows belong to different requests, with controls of their own, and come and go at any step. A row reads the prompt of
-its request, once for all n sentences, or is an attempt at one of them.
+its request, once for all n sentences, or is an attempt at one of them. Where there is no room for a request that has
+no row yet, the one that has most sets a row aside until there is.
 """
 
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,7 @@ import numpy as np
 
 from ml.errors import SamplingError
 from ml.language_model import FloatArray, TokenArray
+from ml.sampling.alternatives import likeliest
 from ml.sampling.attempt import Attempt
 from ml.sampling.draw import draw, penalise
 from ml.sampling.request import Request, Speech
@@ -44,6 +46,7 @@ class Batch:
         self._rows: list[_Row] = []
         self._moment: Moment | None = None
         self._queue: deque[Request] = deque()
+        self._set_aside: defaultdict[Request, deque[tuple[_Row, Moment]]] = defaultdict(deque)
         self._requests: list[Request] = []
 
     @property
@@ -62,6 +65,7 @@ class Batch:
         for request in self._requests:
             request.expire(now)
         self._settle()
+        self._make_room()
         self._admit()
         if self._rows:
             self._step()
@@ -72,12 +76,15 @@ class Batch:
         for request in self._requests:
             request.fail(error)
         self._rows, self._moment = [], None
+        self._queue.clear()
         return self._retire()
 
     def _retire(self) -> list[Request]:
         over = [request for request in self._requests if request.over]
         if over:
             self._requests = [request for request in self._requests if not request.over]
+            for request in over:
+                self._set_aside.pop(request, None)
         return over
 
     @property
@@ -103,12 +110,48 @@ class Batch:
             self._rows = [self._rows[number] for number in kept]
             self._moment = self._moment.take(kept) if self._moment is not None and kept else None
 
+    def _make_room(self) -> None:
+        """Set rows aside of the requests that have most, as many as there are requests without any."""
+        if len(self._rows) < self._max_rows or not self._queue:
+            return
+        held = Counter(row.request for row in self._rows)
+        without = [request for request in self._queue if not (request.over or held[request])]
+        aside: list[int] = []
+        for _ in without:
+            greediest, rows = held.most_common(1)[0]
+            if rows == 1:
+                break
+            held[greediest] -= 1
+            newest = max(
+                number for number, row in enumerate(self._rows) if row.request is greediest and number not in aside
+            )
+            aside.append(newest)
+        self._lay_aside(aside)
+        # In front of those that would take the room back at once.
+        self._queue = deque([*without, *(request for request in self._queue if request not in without)])
+
+    def _lay_aside(self, numbers: list[int]) -> None:
+        if not numbers or self._moment is None:
+            return
+        for number in numbers:
+            row = self._rows[number]
+            self._set_aside[row.request].append((row, self._moment.take([number])))
+            if row.request not in self._queue:
+                self._queue.append(row.request)
+        self._keep([number for number in range(len(self._rows)) if number not in numbers])
+
     def _admit(self) -> None:
         """Begin rows while there is room, a row of each request in turn, so that a long one keeps nobody waiting."""
         moments = [] if self._moment is None else [self._moment]
         while self._queue and len(self._rows) < self._max_rows:
             request = self._queue.popleft()
             if request.over:
+                continue
+            if self._set_aside.get(request):
+                row, moment = self._set_aside[request].popleft()
+                self._rows.append(row)
+                moments.append(moment)
+                self._queue.append(request)
                 continue
             if request.start is None and not request.prompt:
                 request.start = self.voice.start
@@ -128,6 +171,7 @@ class Batch:
         tokens = self._choose(self._moment.probabilities)
         with np.errstate(divide="ignore"):  # what a text holds may be impossible to a model without smoothing
             costs = np.log(self._moment.probabilities[np.arange(len(tokens)), tokens])
+        self._note_alternatives(self._moment.probabilities)
         said = zip(self._rows, tokens.tolist(), costs.tolist(), strict=True)
         going_on = [number for number, (row, token, cost) in enumerate(said) if self._tell(row, token, cost)]
         state = self._moment.state
@@ -135,6 +179,13 @@ class Batch:
             self._rows = [self._rows[number] for number in going_on]
             state = state.take(np.array(going_on, dtype=np.int64))
         self._moment = self.voice.read(tokens[going_on], state) if going_on else None
+
+    def _note_alternatives(self, probabilities: FloatArray) -> None:
+        """For the rows whose request asks for them. probabilities: [B, V]."""
+        for number, row in enumerate(self._rows):
+            if row.request.alternatives:
+                noted = row.request.prompt_alternatives if row.attempt is None else row.attempt.alternatives
+                noted.append(likeliest(probabilities[number], row.request.alternatives))
 
     def _tell(self, row: _Row, token: int, cost: float) -> bool:
         """Let the row's request know; returns whether the row goes on."""

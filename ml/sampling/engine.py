@@ -52,6 +52,11 @@ class SamplingEngine:
         with self._wakened:
             return sum(self._waiting.values())
 
+    @property
+    def under_way(self) -> int:
+        """Requests that are not over: those whose rows are stepped or wait to be."""
+        return len(self._callbacks)
+
     def submit(self, request: Request, on_over: Callable[[], None]) -> None:
         """Have a request carried on until it is over; `on_over` is called then, in the engine's thread.
 

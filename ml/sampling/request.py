@@ -8,8 +8,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from ml.errors import ConfigError, SamplingError
+from ml.errors import ConfigError, OutOfTime, SamplingError
 from ml.language_model import TokenArray
+from ml.sampling.alternatives import Alternatives
 from ml.sampling.attempt import Attempt, Script
 from ml.sampling.controls import Controls
 from ml.sampling.sentence import Flaw, Sentence
@@ -41,14 +42,17 @@ class Request:
     """Something to be read by a voice from the start of a post.
 
     prompt: tokens that are read first; prompt_costs: their log-probabilities, as far as they were read; start: the
-    moment after them. It is `over` when it is done, has failed or was cancelled.
+    moment after them. alternatives: how many of the likeliest tokens to note at each place; prompt_alternatives: those
+    of the prompt. It is `over` when it is done, has failed or was cancelled.
     """
 
-    def __init__(self, voice: Voice, prompt: Sequence[int], *, until: float = math.inf) -> None:
+    def __init__(self, voice: Voice, prompt: Sequence[int], *, alternatives: int = 0, until: float = math.inf) -> None:
         """until: when to give up, in seconds of the clock of whoever steps it."""
         self.voice = voice
         self.prompt = tuple(prompt)
         self.prompt_costs: list[float] = []
+        self.alternatives = alternatives
+        self.prompt_alternatives: list[Alternatives] = []
         self.start: Moment | None = None
         self.until = until
         self.error: BaseException | None = None
@@ -65,7 +69,7 @@ class Request:
     def expire(self, now: float) -> None:
         """Fail it if its time is over."""
         if now > self.until:
-            self.fail(SamplingError(_TOOK_TOO_LONG))
+            self.fail(OutOfTime(_TOOK_TOO_LONG))
 
     @property
     def over(self) -> bool:
@@ -85,8 +89,8 @@ class Request:
 class Reading(Request):
     """What each token of one text costs, `<eos>` at its end counted where it is given."""
 
-    def __init__(self, voice: Voice, tokens: Sequence[int], *, until: float = math.inf) -> None:
-        super().__init__(voice, tokens, until=until)
+    def __init__(self, voice: Voice, tokens: Sequence[int], *, alternatives: int = 0, until: float = math.inf) -> None:
+        super().__init__(voice, tokens, alternatives=alternatives, until=until)
 
     @property
     def done(self) -> bool:
@@ -117,13 +121,14 @@ class Speech(Request):
         refuse: Callable[[str], str | None] = lambda text: None,
         unspoken: TokenArray | None = None,
         listener: Listener | None = None,
+        alternatives: int = 0,
         until: float = math.inf,
     ) -> None:
         """unspoken: ids of tokens that are not drawn. Raises ConfigError for a negative n or seed."""
         if n < 0 or seed < 0:
             raise ConfigError(f"n is {n} and seed is {seed}; both must be 0 or more.")
-        self.script = Script(voice.tokenizer, controls)
-        super().__init__(voice, self.script.prompt, until=until)
+        self.script = Script(voice, controls)
+        super().__init__(voice, self.script.prompt, alternatives=alternatives, until=until)
         self.n = n
         self.seed = seed
         self.given_up = Counter[str]()

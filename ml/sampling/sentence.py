@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ml.sampling.alternatives import Alternatives
+
 
 class Finish(StrEnum):
     """How a sentence ended."""
@@ -42,12 +44,14 @@ class Sentence:
 
     text: prompt and what was said after it. token_ids: what was said after the prompt, `<eos>` included.
     log_probabilities: natural, of each of them under the model itself (temperature 1, nothing left out).
+    alternatives: the likeliest tokens at the place of each, where they were asked for.
     """
 
     text: str
     token_ids: tuple[int, ...]
     log_probabilities: tuple[float, ...]
     finish: Finish
+    alternatives: tuple[Alternatives, ...] = ()
 
     @property
     def log_probability(self) -> float:

@@ -42,11 +42,25 @@ class Voice:
         self.tokenizer = tokenizer
         self.never_spoken = np.array(tokenizer.never_spoken, dtype=np.int64)
 
-    @cached_property
+    @property
     def mentions(self) -> TokenArray:
         """Ids of the tokens that hold an @, with which a mention begins."""
-        decode = self.tokenizer.decode
-        return np.array([i for i in range(self.tokenizer.vocabulary_size) if "@" in decode([i])], dtype=np.int64)
+        return self._seen_in_tokens[0]
+
+    @property
+    def longest_token(self) -> int:
+        """Characters of the longest token."""
+        return self._seen_in_tokens[1]
+
+    @cached_property
+    def _seen_in_tokens(self) -> tuple[TokenArray, int]:
+        texts = (self.tokenizer.decode([token]) for token in range(self.tokenizer.vocabulary_size))
+        mentions, longest = [], 0
+        for token, text in enumerate(texts):
+            longest = max(longest, len(text))
+            if "@" in text:
+                mentions.append(token)
+        return np.array(mentions, dtype=np.int64), longest
 
     @cached_property
     def start(self) -> Moment:

@@ -73,6 +73,49 @@ async def test_what_cannot_be_asked_for_is_told_by_field(
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
+ABSURD: list[tuple[str, str]] = [
+    ('{"temperature": NaN}', "/temperature"),
+    ('{"temperature": Infinity}', "/temperature"),
+    ('{"temperature": "hot"}', "/temperature"),
+    ('{"top_p": NaN}', "/top_p"),
+    ('{"typical_p": NaN}', "/typical_p"),
+    ('{"min_p": NaN}', "/min_p"),
+    ('{"min_p": 1.5}', "/min_p"),
+    ('{"repetition_penalty": NaN}', "/repetition_penalty"),
+    ('{"repetition_penalty": 0.5}', "/repetition_penalty"),
+    ('{"top_k": 1e30}', "/top_k"),
+    ('{"n": 1e30}', "/n"),
+    ('{"n": 2.5}', "/n"),
+    ('{"seed": -1}', "/seed"),
+    ('{"seed": 9223372036854775808}', "/seed"),
+    ('{"min_characters": 50, "max_characters": 40}', "/min_characters"),
+    ('{"counted_as": "furlongs"}', "/counted_as"),
+    ('{"max_tokens": 0}', "/max_tokens"),
+    ('{"stop": [""]}', "/stop"),
+    ('{"stop": "x"}', "/stop"),
+    ('{"prompt": "\\ud800"}', "/prompt"),
+    ('{"banned_words": ["cat"], "prompt": "The cat"}', "/prompt"),
+    ('{"banned_words": [" "]}', "/banned_words"),
+    ('{"banned_patterns": ["("]}', "/banned_patterns"),
+    ('{"banned_patterns": ["x*"]}', "/banned_patterns"),
+    ('{"required": ["news"]}', "/required"),
+    ('{"required": ["#news"], "banned_words": ["news"]}', "/required"),
+    ('{"required": ["#news"], "stop": ["#"]}', "/required"),
+    ('{"required": ["#averylonghashtag"], "max_characters": 10}', "/required"),
+    ('{"temprature": 1}', "/temprature"),
+]
+
+
+async def test_absurd_and_contradictory_values_are_told_by_field(api: httpx.AsyncClient, speaking: str) -> None:
+    for body, pointer in ABSURD:
+        answer = await api.post(URL, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422, (body, answer.text)
+        assert answer.json()["type"] == "urn:mynah:problem:invalid-input", body
+        pointers = {error["pointer"] for error in answer.json()["errors"]}
+        assert {"/" + found.split("/")[1] for found in pointers} == {pointer}, body
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
 async def test_when_no_sentence_fits_the_answer_says_so(api: httpx.AsyncClient, speaking: str) -> None:
     answer = await api.post(URL, json={"max_characters": 1, "seed": 1})
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:mynah:problem:no-sentence")

@@ -128,6 +128,29 @@ def test_a_short_request_does_not_wait_for_a_long_one(voice: Voice) -> None:
     assert short.sentences == draw_all(Speech(voice, Controls(), n=1, seed=2))
 
 
+def test_a_request_whose_rows_go_on_and_on_makes_room_for_others(voice: Voice) -> None:
+    """All rows of the batch are taken by sentences that will not end; they go on as if nothing had been."""
+    long = Controls(min_characters=400, max_characters=900, top_k=3)
+    batch = Batch(voice, now=lambda: 0.0, max_rows=8)
+    first = Speech(voice, long, n=12, seed=1)
+    batch.add(first)
+    batch.turn()
+    others = [Speech(voice, Controls(), n=3, seed=seed) for seed in range(4)]
+    for other in others:
+        batch.add(other)
+    while not all(other.over for other in others):
+        assert not first.over
+        batch.turn()
+    for seed, other in enumerate(others):
+        assert other.sentences == draw_all(Speech(voice, Controls(), n=3, seed=seed))
+    while not first.over:
+        batch.turn()
+    assert first.error is None
+    assert first.sentences == draw_all(Speech(voice, long, n=12, seed=1))
+    assert all(400 <= len(sentence.text) <= 900 for sentence in first.sentences)
+    assert batch.idle
+
+
 def test_voices_take_turns(engine: SamplingEngine) -> None:
     """A voice with endless work leaves another one its turns."""
     gate, busy = gated()
