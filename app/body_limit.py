@@ -25,7 +25,7 @@ class BodyLimit:
         self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not _has_body(scope):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -51,6 +51,11 @@ class BodyLimit:
         if headers.get("content-type", "").startswith("multipart/form-data"):
             return self._max_upload_bytes + FORM_BYTES
         return JSON_BYTES
+
+
+def _has_body(scope: Scope) -> bool:
+    """HTTP announces every body by one of these."""
+    return any(name in {b"content-length", b"transfer-encoding"} for name, _ in scope["headers"])
 
 
 def _too_large(most: int) -> HTTPException:

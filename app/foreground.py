@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -47,6 +48,9 @@ def run_server(
     server = uvicorn.Server(config)
 
     async def serve() -> None:
+        # What is there now stays for good: the collector need not look through all the code again and again.
+        gc.collect()
+        gc.freeze()
         companion = None if beside is None else asyncio.create_task(_once_started(server, beside))
         try:
             await server.serve(sockets)

@@ -67,7 +67,7 @@ def create_app(settings: Settings, *, with_worker: bool = True, clock: Clock = s
         swagger_ui_parameters={"tryItOutEnabled": True},
     )
     problem_documents.install(app)
-    app.include_router(health.router)
+    health.install(app)
     app.include_router(timeline.router)
     app.include_router(_api())
     app.include_router(openai.router)

@@ -5,7 +5,6 @@ import secrets
 import sys
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.settings import Settings
@@ -61,12 +60,17 @@ class RequestId:
             await self._app(scope, receive, send)
             return
         request_id = secrets.token_hex(8)
+        header = (b"x-request-id", request_id.encode())
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        # Not bound_contextvars: it looks at every variable of the context, which takes longer than all else here.
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
             await self._app(scope, receive, send_with_id)
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)

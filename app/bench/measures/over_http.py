@@ -18,6 +18,7 @@ from ml.bench.apart import run_apart
 CONNECTIONS: Final = (1, 8, 32, 64)
 SENTENCES: Final = (1, 10)
 RATES: Final = (50, 100, 200, 400)
+HIGH_RATE: Final = 200
 # What is asked of `mynah serve --processes`: as many as there are cores, since an engine keeps one of them busy.
 PROCESSES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -27,9 +28,9 @@ def loop_setting(connections: int, n: int, *, processes: int = 1) -> str:
     return f"c = {connections}, n = {n}" + (f", {processes} processes" if processes > 1 else "")
 
 
-def rate_setting(requests_per_second: float) -> str:
+def rate_setting(requests_per_second: float, *, processes: int = 1) -> str:
     """The setting of a constant rate, as the table tells it."""
-    return f"{requests_per_second:g} requests/s"
+    return f"{requests_per_second:g} requests/s" + (f", {processes} processes" if processes > 1 else "")
 
 
 def http(stage: Stage) -> Iterator[Row]:
@@ -44,11 +45,16 @@ def http(stage: Stage) -> Iterator[Row]:
 
 
 def rate(stage: Stage) -> Iterator[Row]:
-    """One persona, one sentence a request."""
-    for requests_per_second in RATES:
-        with speaking(stage) as (service, handle):
+    """One persona, one sentence a request; at the higher rates also with a process for every core."""
+    settings = [(requests_per_second, 1) for requests_per_second in RATES]
+    if PROCESSES > 1:
+        settings += [
+            (requests_per_second, PROCESSES) for requests_per_second in RATES if requests_per_second >= HIGH_RATE
+        ]
+    for requests_per_second, processes in settings:
+        with speaking(stage, processes=processes) as (service, handle):
             load = at_rate(service, stage, handle, requests_per_second=requests_per_second)
-        yield row_of_load("rate", rate_setting(requests_per_second), load)
+        yield row_of_load("rate", rate_setting(requests_per_second, processes=processes), load)
 
 
 @contextmanager
