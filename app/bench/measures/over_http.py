@@ -19,6 +19,7 @@ CONNECTIONS: Final = (1, 8, 32, 64)
 SENTENCES: Final = (1, 10)
 RATES: Final = (50, 100, 200, 400)
 HIGH_RATE: Final = 200
+_CONNECTIONS_A_PROCESS: Final = 10
 # What is asked of `mynah serve --processes`: as many as there are cores, since an engine keeps one of them busy.
 PROCESSES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -59,13 +60,15 @@ def rate(stage: Stage) -> Iterator[Row]:
 
 @contextmanager
 def speaking(stage: Stage, *, processes: int = 1) -> Iterator[tuple[Service, str]]:
-    """A service that has loaded the model of one persona, and its handle.
+    """A service that has loaded the model of one persona, in every process, and its handle.
 
     Each load has a service of its own: what a load leaves unanswered keeps a service busy for a while.
     """
     (handle,) = personas.handles(1)
     with answering(stage, (*SERVE, "--processes", str(processes))) as service:
-        service.say(handle)
+        # A new connection each time: after so many it is unlikely that a process has had none.
+        for _ in range(_CONNECTIONS_A_PROCESS * processes if processes > 1 else 1):
+            service.say(handle)
         yield service, handle
 
 
