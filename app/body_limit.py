@@ -12,6 +12,7 @@ JSON_BYTES = 1 << 20
 FORM_BYTES = 64 * 1024
 # Who has no key is answered 401; there is nothing to read before that.
 KEYLESS_BYTES = 64 * 1024
+UPLOAD_PATH = "/sources"
 
 
 class BodyLimit:
@@ -29,7 +30,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        most = self._limit(headers)
+        most = self._limit(scope, headers)
         announced = headers.get("content-length", "")
         received = int(announced) if announced.isdecimal() and len(announced) < 20 and int(announced) > most else 0
 
@@ -45,10 +46,12 @@ class BodyLimit:
 
         await self._app(scope, counted, send)
 
-    def _limit(self, headers: Headers) -> int:
+    def _limit(self, scope: Scope, headers: Headers) -> int:
         if "authorization" not in headers:
             return KEYLESS_BYTES
-        if headers.get("content-type", "").startswith("multipart/form-data"):
+        # By route, not by what the client calls its body: every other route reads the whole of it into memory.
+        is_upload = scope["method"] == "POST" and scope["path"].endswith(UPLOAD_PATH)
+        if is_upload and headers.get("content-type", "").startswith("multipart/form-data"):
             return self._max_upload_bytes + FORM_BYTES
         return JSON_BYTES
 

@@ -28,10 +28,9 @@ class Remembered:
             return await look_up()
         now = self._now()
         until, answer = self._answers.get(key, (now, None))
-        if answer is None or until <= now or answer.cancelled() or (answer.done() and answer.exception() is not None):
+        if answer is None or until <= now:
             answer = asyncio.ensure_future(look_up())
-            # Looked at here: an error that nobody waits for any more is not left to be complained about.
-            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+            answer.add_done_callback(lambda done: self._drop_failed(key, done))
             self._answers[key] = (now + self._seconds, answer)
             self._answers.move_to_end(key)
             while len(self._answers) > MOST_REMEMBERED:
@@ -39,3 +38,10 @@ class Remembered:
         # Shielded: of those that wait together, one may go away.
         found: T = await asyncio.shield(answer)
         return found
+
+    def _drop_failed(self, key: Hashable, answer: asyncio.Future[Any]) -> None:
+        """Asking also means that an error is not complained about when nobody waits for it any more."""
+        if answer.cancelled() or answer.exception() is not None:
+            _, kept = self._answers.get(key, (0.0, None))
+            if kept is answer:
+                del self._answers[key]

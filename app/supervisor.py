@@ -17,7 +17,9 @@ from types import FrameType
 import structlog
 import uvicorn
 
+from app.auth.api_keys import admin_key
 from app.db.embedded import embedded_postgres
+from app.sampling.blocklists import Blocklists
 from app.settings import Settings
 
 log = structlog.get_logger()
@@ -25,8 +27,10 @@ log = structlog.get_logger()
 # As long as one process takes to stop by itself, and a little more.
 STOP_SECONDS = 12.0
 LOOK_SECONDS = 0.2
-# A process that dies again and again is not started more often than this.
+# A process that dies again and again is not started more often than this, and not for ever.
 RESTART_SECONDS = 2.0
+SHORT_LIFE_SECONDS = 20.0
+MOST_SHORT_LIVES = 5
 
 
 @dataclass
@@ -37,7 +41,12 @@ class _Child:
 
 
 def serve_in_processes(settings: Settings, *, processes: int, with_worker: bool) -> None:
-    """Run so many API processes, and one worker if wanted, until Ctrl-C or SIGTERM; one that dies is started again."""
+    """Run so many API processes, and one worker if wanted, until Ctrl-C or SIGTERM; one that dies is started again.
+
+    Raises BrokenBlocklist, BrokenKeyFile, and SystemExit when they die as soon as they are started.
+    """
+    Blocklists.open(settings.blocklist)
+    admin_key(settings)
     with ExitStack() as stack:
         environment = dict(os.environ)
         if settings.database_url is None:
@@ -58,6 +67,7 @@ class _Supervisor:
         self._environment = environment
         self._sockets = sockets
         self._stopping = False
+        self._short_lives = 0
 
     def run(self) -> None:
         with self._signals():
@@ -85,6 +95,10 @@ class _Supervisor:
             if status is None or time.monotonic() - child.started_at < RESTART_SECONDS:
                 continue
             log.error("process.died", command=child.arguments[0], status=status)
+            lived_seconds = time.monotonic() - child.started_at
+            self._short_lives = self._short_lives + 1 if lived_seconds < SHORT_LIFE_SECONDS else 0
+            if self._short_lives > MOST_SHORT_LIVES:
+                raise SystemExit("The processes end as soon as they are started; what they said stands above.")
             children[number] = self._start(child.arguments)
 
     @contextmanager

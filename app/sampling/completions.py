@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -91,7 +91,9 @@ class Choice:
 class Completing:
     """One request for completions: made by `begin`, its choices read once."""
 
-    def __init__(self, sampler: Sampler, wanted: CompletionCreate, who: Speaking, *, created: int) -> None:
+    def __init__(
+        self, sampler: Sampler, wanted: CompletionCreate, who: Speaking, *, relays: Sequence[Relay], created: int
+    ) -> None:
         """Raises InvalidInput."""
         self.wanted = wanted
         self._envelope = CompletionOut(
@@ -103,8 +105,8 @@ class Completing:
         )
         seed = secrets.randbelow(2**53) if wanted.seed is None else wanted.seed
         self._asked = [
-            _ask(sampler, wanted, who, prompt=prompt, number=number, seed=(seed + number) % _SEEDS)
-            for number, prompt in enumerate(wanted.prompts)
+            _ask(sampler, wanted, who, relay=relay, number=number, seed=(seed + number) % _SEEDS)
+            for number, relay in enumerate(relays)
         ]
 
     async def choices(self, sampler: Sampler) -> AsyncGenerator[Choice, None]:
@@ -117,6 +119,11 @@ class Completing:
             # Looked at here: the error of one is told, and those of the others are left to nobody.
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
+            # All have been handed to the engine then: one that found no room is told before others are waited for.
+            await asyncio.sleep(0)
+            for task in tasks:
+                if task.done():
+                    task.result()
             for one, task in zip(self._asked, tasks, strict=True):
                 async for event in one.relay.events(task):
                     if isinstance(event, Whole):
@@ -143,7 +150,11 @@ async def begin(runtime: Runtime, sampler: Sampler, wanted: CompletionCreate) ->
     """Raises InvalidInput, PersonaNotFound, NoModelYet, ModelUnavailable."""
     wanted.check()
     who = await speaking(runtime, sampler, handle=wanted.model)
-    return Completing(sampler, wanted, who, created=int(runtime.clock().timestamp()))
+    relays = [Relay(pieces=False) for _ in wanted.prompts]
+    # In a thread: prompts may be long, and reading them takes milliseconds, in which others are answered.
+    return await asyncio.to_thread(
+        Completing, sampler, wanted, who, relays=relays, created=int(runtime.clock().timestamp())
+    )
 
 
 async def complete(sampler: Sampler, completing: Completing) -> CompletionOut:
@@ -154,9 +165,8 @@ async def complete(sampler: Sampler, completing: Completing) -> CompletionOut:
     return completing.answer(choices, completing.usage(sum(choice.tokens for choice in done)))
 
 
-def _ask(sampler: Sampler, wanted: CompletionCreate, who: Speaking, *, prompt: str, number: int, seed: int) -> _Asked:
-    controls = _controls(wanted, prompt)
-    relay = Relay(pieces=False)
+def _ask(sampler: Sampler, wanted: CompletionCreate, who: Speaking, *, relay: Relay, number: int, seed: int) -> _Asked:
+    controls = _controls(wanted, wanted.prompts[number])
     first = number * wanted.n
     alternatives = wanted.logprobs or 0
     if wanted.max_tokens == 0:

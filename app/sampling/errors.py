@@ -75,10 +75,10 @@ class HungUp(Problem):
 
 
 class TookTooLong(Problem):
-    """A text that could not be read in time."""
+    """What could not be read or said in time."""
 
     type = "took-too-long"
-    title = "Reading this took too long"
+    title = "This took too long"
     status = 503
     passes = True
 
@@ -89,3 +89,12 @@ class ModelUnavailable(Problem):
     type = "model-unavailable"
     title = "The model cannot be loaded"
     status = 503
+
+
+class StoreUnavailable(Problem):
+    """The store of artifacts does not answer, or there is no room for a copy."""
+
+    type = "store-unavailable"
+    title = "The store of models cannot be read"
+    status = 503
+    passes = True

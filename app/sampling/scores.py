@@ -74,7 +74,9 @@ async def read(sampler: Sampler, voice: Voice, *, text: str, until: float) -> Re
 
     Raises Busy, TookTooLong, ModelUnavailable.
     """
-    reading = Reading(voice, text_tokens(voice, text).tolist(), until=until)
+    # In a thread: a long text takes milliseconds to cut into tokens, in which others are answered.
+    tokens = await asyncio.to_thread(text_tokens, voice, text)
+    reading = Reading(voice, tokens.tolist(), until=until)
     try:
         await sampler.carry_out(reading)
     except QueueFull as error:

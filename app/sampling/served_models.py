@@ -2,10 +2,10 @@
 
 import asyncio
 import shutil
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from pathlib import Path
 
-from app.sampling.errors import ModelUnavailable
+from app.sampling.errors import ModelUnavailable, StoreUnavailable
 from app.storage import Store
 from app.training.models import ModelVersion
 from ml.errors import ArtifactError
@@ -24,7 +24,7 @@ class ServedModels:
         self._directory = directory
         self._max_bytes = max_bytes
         self._loaded: OrderedDict[int, Served] = OrderedDict()
-        self._loading: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._loading: dict[int, asyncio.Task[Served]] = {}
 
     @property
     def loaded_bytes(self) -> int:
@@ -35,21 +35,36 @@ class ServedModels:
         return len(self._loaded)
 
     async def get(self, version: ModelVersion) -> Served:
-        """A version, ready to speak. Raises ModelUnavailable."""
-        if version.id not in self._loaded:
-            # The lock: of two requests for the same version one loads it and the other waits.
-            async with self._loading[version.id]:
-                if version.id not in self._loaded:
-                    # Before a model comes in, the others give back what they can do without.
-                    for served in self._loaded.values():
-                        served.voice.speaker.rest()
-                    self._loaded[version.id] = await asyncio.to_thread(self._load, version)
-                    await asyncio.to_thread(give_memory_back)
-        # Nothing is awaited from here on, so that no other request evicts it meanwhile.
-        self._loading.pop(version.id, None)
+        """A version, ready to speak. Raises ModelUnavailable, StoreUnavailable."""
+        served = self._loaded.get(version.id)
+        if served is None:
+            # Shielded: of those that wait for the same version some may go away, and it is loaded all the same.
+            return await asyncio.shield(self._arriving(version))
         self._loaded.move_to_end(version.id)
+        return served
+
+    def _arriving(self, version: ModelVersion) -> asyncio.Task[Served]:
+        """The one load of a version for all who wait for it."""
+        task = self._loading.get(version.id)
+        if task is None:
+            task = self._loading[version.id] = asyncio.create_task(self._bring(version))
+            task.add_done_callback(lambda done: self._forget_load(version.id, done))
+        return task
+
+    def _forget_load(self, version_id: int, done: asyncio.Task[Served]) -> None:
+        self._loading.pop(version_id, None)
+        if not done.cancelled():
+            _ = done.exception()  # looked at: those who waited have heard it, and may all have gone
+
+    async def _bring(self, version: ModelVersion) -> Served:
+        # Before a model comes in, the others give back what they can do without.
+        for other in self._loaded.values():
+            other.voice.speaker.rest()
+        served = await asyncio.to_thread(self._load, version)
+        await asyncio.to_thread(give_memory_back)
+        self._loaded[version.id] = served
         self._evict()
-        return self._loaded[version.id]
+        return served
 
     def _load(self, version: ModelVersion) -> Served:
         folder = self._directory / version.artifact_key.replace("/", "-")
@@ -65,6 +80,11 @@ class ServedModels:
         except (ArtifactError, FileNotFoundError) as error:
             raise ModelUnavailable(
                 f"Model {version.number} is missing from the store or damaged ({error}). Train this persona again."
+            ) from error
+        except Exception as error:  # each kind of store has errors of its own
+            raise StoreUnavailable(
+                f"Model {version.number} could not be fetched ({type(error).__name__}). Look at MYNAH_ARTIFACTS_URL "
+                "and at the space that is left, and try again."
             ) from error
 
     def _evict(self) -> None:

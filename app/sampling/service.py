@@ -11,12 +11,12 @@ from app.personas import service as personas
 from app.personas.filter_policy import FilterPolicy
 from app.personas.models import Persona
 from app.runtime import Runtime
-from app.sampling.errors import Busy, NoModelYet, NoSentence, PromptTooLong
+from app.sampling.errors import Busy, NoModelYet, NoSentence, PromptTooLong, TookTooLong
 from app.sampling.filters import filters_for, first_refusal
 from app.sampling.sampler import Sampler, deadline
 from app.training import promotion
 from app.training.models import ModelVersion
-from ml.errors import ConfigError, QueueFull, SamplingError
+from ml.errors import ConfigError, OutOfTime, QueueFull, SamplingError
 from ml.sampling.controls import Controls
 from ml.sampling.request import Listener, Request, Speech
 from ml.sampling.sentence import Sentence
@@ -120,11 +120,16 @@ def speech_of(
 
 
 async def carry_out(sampler: Sampler, request: Request) -> None:
-    """Wait until a request to the engine is over. Raises NoSentence, Busy."""
+    """Wait until a request to the engine is over. Raises NoSentence, TookTooLong, Busy."""
     try:
         await sampler.carry_out(request)
     except QueueFull as error:
         raise Busy(str(error), retry_after_seconds=error.retry_after_seconds) from error
+    except OutOfTime as error:
+        # With nothing given up, it was the load and not what was asked for.
+        if not error.reasons:
+            raise TookTooLong(str(error)) from error
+        raise NoSentence(str(error), reasons=dict(error.reasons)) from error
     except SamplingError as error:
         raise NoSentence(str(error), reasons=dict(error.reasons)) from error
 

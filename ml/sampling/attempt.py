@@ -60,6 +60,11 @@ class Script:
         return 2 * self._voice.longest_token + _LINK
 
     @cached_property
+    def longest_stop(self) -> int:
+        """So many tokens hold any stop string, and the rest of a character before it."""
+        return max((len(stop.encode()) for stop in self.controls.stop), default=0) + _UTF8_BYTES
+
+    @cached_property
     def most_tokens(self) -> int:
         """No sentence that fits has more."""
         return _UTF8_BYTES * self.controls.max_characters + 1
@@ -142,7 +147,7 @@ class Attempt:
         ended = self.said[-1] == script.eos
         cut = not ended and n == script.controls.max_tokens
         too_many = n > script.most_tokens
-        if not (ended or cut or too_many or script.controls.stop) and n % _TOKENS_BETWEEN_CHECKS:
+        if not (ended or cut or too_many or self._may_stop()) and n % _TOKENS_BETWEEN_CHECKS:
             return None
         text = script.text(self.said)
         finished = self._finished(text, ended=ended, cut=cut)
@@ -152,6 +157,14 @@ class Attempt:
         if too_many or self.script.count(settled(text)) > self._most_characters:
             return Flaw.TOO_LONG
         return Flaw.BANNED if self.script.banned.found(text) else None
+
+    def _may_stop(self) -> bool:
+        """Whether a stop string may have come with the last token; no more tokens are looked at than it has bytes."""
+        script = self.script
+        if not script.controls.stop:
+            return False
+        tail = script.tokenizer.decode(self.said[-script.longest_stop :])
+        return any(stop in tail for stop in script.controls.stop) or len(self.said) < script.longest_stop
 
     def _finished(self, text: str, *, ended: bool, cut: bool) -> tuple[str, Finish] | None:
         """The whole sentence and how it came to its end, if it has."""
@@ -168,15 +181,21 @@ class Attempt:
         return self.script.controls.max_characters if self.forced else self.script.most_characters
 
     def _judge_whole(self, text: str, finish: Finish) -> Sentence | Flaw:
-        script = self.script
-        if not text.strip():
-            return Flaw.BLANK
-        if _BROKEN in text[len(script.lead) :]:
-            return Flaw.BROKEN
-        if script.banned.found(text):
-            return Flaw.BANNED
-        if script.count(text) > script.controls.max_characters:
-            return Flaw.TOO_LONG
-        if finish is not Finish.LENGTH and script.count(text) < script.controls.min_characters:
-            return Flaw.TOO_SHORT
-        return Sentence(text, tuple(self.said), tuple(self.log_probabilities), finish, tuple(self.alternatives))
+        flaw = self._flaw(text, finish)
+        alternatives = tuple(self.alternatives)
+        return flaw or Sentence(text, tuple(self.said), tuple(self.log_probabilities), finish, alternatives)
+
+    def _flaw(self, text: str, finish: Finish) -> Flaw | None:
+        """The first that a whole text has."""
+        script, controls = self.script, self.script.controls
+        length = script.count(text)
+        flaws = {
+            Flaw.BLANK: not text.strip(),
+            Flaw.BROKEN: _BROKEN in text[len(script.lead) :],
+            Flaw.BANNED: script.banned.found(text) is not None,
+            # A stop string or max_tokens came before it.
+            Flaw.UNTAGGED: script.required is not None and not script.required.met(text),
+            Flaw.TOO_LONG: length > controls.max_characters,
+            Flaw.TOO_SHORT: finish is not Finish.LENGTH and length < controls.min_characters,
+        }
+        return next((flaw for flaw, found in flaws.items() if found), None)

@@ -80,11 +80,13 @@ class Batch:
         return self._retire()
 
     def _retire(self) -> list[Request]:
-        over = [request for request in self._requests if request.over]
-        if over:
-            self._requests = [request for request in self._requests if not request.over]
-            for request in over:
-                self._set_aside.pop(request, None)
+        over: list[Request] = []
+        going_on: list[Request] = []
+        for request in self._requests:  # asked once each: a caller may cancel at any moment
+            (over if request.over else going_on).append(request)
+        self._requests = going_on
+        for request in over:
+            self._set_aside.pop(request, None)
         return over
 
     @property
@@ -126,9 +128,13 @@ class Batch:
                 number for number, row in enumerate(self._rows) if row.request is greediest and number not in aside
             )
             aside.append(newest)
+        if not aside:
+            return
         self._lay_aside(aside)
         # In front of those that would take the room back at once.
-        self._queue = deque([*without, *(request for request in self._queue if request not in without)])
+        first = without[: len(aside)]
+        others = set(first)
+        self._queue = deque([*first, *(request for request in self._queue if request not in others)])
 
     def _lay_aside(self, numbers: list[int]) -> None:
         if not numbers or self._moment is None:

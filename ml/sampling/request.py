@@ -140,6 +140,13 @@ class Speech(Request):
         self._sentences: dict[int, Sentence] = {}
         self._reasons = {sentence: Counter[str]() for sentence in range(n)}
 
+    def expire(self, now: float) -> None:
+        """As of every request; what was in the way is told."""
+        if now > self.until and self.given_up:
+            listed = ", ".join(f"{count} {_described(reason)}" for reason, count in self.given_up.most_common())
+            self.fail(OutOfTime(f"{_TOOK_TOO_LONG} Attempts given up until then: {listed}.", reasons=self.given_up))
+        super().expire(now)
+
     @property
     def done(self) -> bool:
         return len(self._sentences) == self.n

@@ -25,6 +25,7 @@ class Flaw(StrEnum):
     TOO_SHORT = "shorter than min_characters"
     BLANK = "blank"
     BROKEN = "not valid UTF-8"
+    UNTAGGED = "without a required tag"
     STUCK = "at a word after which there is none to say"
     BANNED = "with a banned word or pattern"
 

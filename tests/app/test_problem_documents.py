@@ -44,3 +44,12 @@ async def test_a_body_that_is_too_large_is_refused_while_it_arrives(api: httpx.A
     assert answer.status_code == 413
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert (await api.get(f"/api/v1/personas/{persona}/sources")).json()["items"] == []
+
+
+async def test_only_an_upload_may_be_large_whatever_a_body_calls_itself(api: httpx.AsyncClient) -> None:
+    """Other routes read the whole body into memory before they look at the key."""
+    body = b"x" * 2_000_000
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    for path in ("/api/v1/attribute", "/api/v1/personas/tess/sentences", "/v1/completions"):
+        assert (await api.post(path, content=body, headers=headers)).status_code == 413
+    assert (await api.post("/api/v1/personas/tess/sources", content=body, headers=headers)).status_code != 413

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from app.runtime import Runtime
+from app.sampling.errors import StoreUnavailable
 from app.sampling.sampler import Sampler
 from app.sampling.served_models import ServedModels
 from app.training import promotion
@@ -93,6 +94,41 @@ async def test_a_version_that_many_ask_for_at_once_is_loaded_once(
     models = ServedModels(runtime.store, runtime.settings.data_dir / "models", max_bytes=10**9)
     served = await asyncio.gather(*(models.get(two_versions[0]) for _ in range(20)))
     assert all(one is served[0] for one in served)
+
+
+async def test_a_load_that_nobody_waits_for_any_more_is_kept(
+    two_versions: list[ModelVersion], runtime: Runtime
+) -> None:
+    models = ServedModels(runtime.store, runtime.settings.data_dir / "models", max_bytes=10**9)
+    gone = asyncio.create_task(models.get(two_versions[0]))
+    await asyncio.sleep(0)
+    gone.cancel()
+    served = await models.get(two_versions[0])
+    assert gone.cancelled()
+    assert await models.get(two_versions[0]) is served
+
+
+async def test_of_two_that_do_not_fit_together_each_is_served(
+    two_versions: list[ModelVersion], runtime: Runtime
+) -> None:
+    """However loads and evictions fall: whoever asked gets what was asked for."""
+    models = ServedModels(runtime.store, runtime.settings.data_dir / "models", max_bytes=1)
+    for _ in range(5):
+        both = await asyncio.gather(*(models.get(version) for version in two_versions * 3))
+        assert both[0] is not both[1]
+        assert len(models) == 1
+
+
+async def test_a_store_that_is_away_is_told_as_passing(
+    api: httpx.AsyncClient, speaking: str, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ConnectionError("refused")
+
+    monkeypatch.setattr(runtime.store, "_files", type("Away", (), {"find": refuse})())
+    answer = await api.post(URL)
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:mynah:problem:store-unavailable")
+    assert StoreUnavailable.passes
 
 
 async def test_too_many_sentences_are_told_when_to_come_back(

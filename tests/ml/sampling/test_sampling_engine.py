@@ -232,6 +232,20 @@ def test_a_request_whose_time_is_over_ends_with_an_error(voice: Voice) -> None:
     assert batch.idle
 
 
+def test_when_time_is_over_the_error_says_what_was_in_the_way(voice: Voice) -> None:
+    time = [0.0]
+    batch = Batch(voice, now=lambda: time[0])
+    request = Speech(voice, Controls(), n=1, seed=1, until=20.0, refuse=lambda text: "copied")
+    batch.add(request)
+    while not request.given_up:
+        batch.turn()
+    time[0] = 21.0
+    assert batch.turn() == [request]
+    assert isinstance(request.error, SamplingError)
+    assert "1 refused as copied" in str(request.error)
+    assert request.error.reasons == {"copied": 1}
+
+
 def test_closing_ends_what_is_under_way_and_takes_no_more() -> None:
     engine = SamplingEngine()
     gate, voice = gated()
@@ -313,6 +327,9 @@ def test_a_listener_hears_every_token_and_the_end(voice: Voice) -> None:
         (Controls(banned_patterns=(r"#\w+",)), lambda s: "#birds" not in s.text),
         (Controls(required=("#news", "@mynah"), max_characters=60), lambda s: s.text.endswith((" #news", " @mynah"))),
         (Controls(required=("#birds",)), lambda s: "#birds" in s.text and len(s.text) <= 280),
+        (Controls(required=("#birds",), stop=("!",)), lambda s: "#birds" in s.text and "!" not in s.text),
+        (Controls(required=("#birds",), max_tokens=25), lambda s: "#birds" in s.text and s.tokens <= 25),
+        (Controls(stop=("at night", "!"), max_characters=90), lambda s: "at night" not in s.text and "!" not in s.text),
     ],
 )
 def test_a_control_holds_for_every_sentence(controls: Controls, holds: Any, voice: Voice) -> None:
