@@ -10,6 +10,7 @@ from app.runtime import Runtime
 from app.sampling.blocklists import Blocklists
 from app.sampling.refusals import RefusalCounts, counted_refusals
 from app.sampling.served_models import ServedModels
+from app.sampling.speakers import speakers
 from ml.sampling.engine import SamplingEngine
 from ml.sampling.request import Request
 
@@ -59,6 +60,9 @@ async def open_sampler(runtime: Runtime, blocklists: Blocklists | None = None) -
     settings = runtime.settings
     max_bytes = int(settings.model_cache_mb * 1_000_000)
     models = ServedModels(runtime.store, settings.data_dir / "models", max_bytes=max_bytes)
+    async with runtime.transaction() as session:
+        speaking = [version for _, version in await speakers(session)]
+    await asyncio.to_thread(models.tidy, speaking)
     blocklists = blocklists or Blocklists.open(settings.blocklist)
     engine = SamplingEngine()
     try:

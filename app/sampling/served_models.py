@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections import OrderedDict
+from collections.abc import Collection
 from pathlib import Path
 
 from app.sampling.errors import ModelUnavailable, StoreUnavailable
@@ -66,8 +67,21 @@ class ServedModels:
         self._evict()
         return served
 
+    def tidy(self, kept: Collection[ModelVersion]) -> None:
+        """Remove the copies of all other versions: of personas that are gone, and of models that no longer speak.
+
+        What is mapped from them stays readable to whoever has it.
+        """
+        names = {self._folder(version).name for version in kept}
+        for folder in self._directory.glob("[!.]*"):
+            if folder.name not in names:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _folder(self, version: ModelVersion) -> Path:
+        return self._directory / version.artifact_key.replace("/", "-")
+
     def _load(self, version: ModelVersion) -> Served:
-        folder = self._directory / version.artifact_key.replace("/", "-")
+        folder = self._folder(version)
         try:
             self._store.get_folder(version.artifact_key, folder)
             try:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.runtime import Runtime
 from app.sampling.errors import StoreUnavailable
-from app.sampling.sampler import Sampler
+from app.sampling.sampler import Sampler, open_sampler
 from app.sampling.served_models import ServedModels
 from app.training import promotion
 from app.training.models import ModelVersion
@@ -94,6 +94,21 @@ async def test_a_version_that_many_ask_for_at_once_is_loaded_once(
     models = ServedModels(runtime.store, runtime.settings.data_dir / "models", max_bytes=10**9)
     served = await asyncio.gather(*(models.get(two_versions[0]) for _ in range(20)))
     assert all(one is served[0] for one in served)
+
+
+async def test_copies_of_models_that_do_not_speak_are_removed_at_the_start(
+    two_versions: list[ModelVersion], runtime: Runtime
+) -> None:
+    directory = runtime.settings.data_dir / "models"
+    models = ServedModels(runtime.store, directory, max_bytes=10**9)
+    old, new = [await models.get(version) for version in two_versions]
+    assert len(list(directory.iterdir())) == 2
+    await promote(runtime, two_versions[1])
+    async with open_sampler(runtime) as sampler:
+        (left,) = directory.iterdir()
+        assert left.name == two_versions[1].artifact_key.replace("/", "-")
+        assert (await sampler.models.get(two_versions[1])).config == new.config
+    assert old.voice.start.probabilities.sum() == pytest.approx(1, abs=1e-4)
 
 
 async def test_a_load_that_nobody_waits_for_any_more_is_kept(
