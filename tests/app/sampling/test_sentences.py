@@ -47,6 +47,12 @@ async def test_the_seed_of_an_answer_brings_its_sentences_back(api: httpx.AsyncC
     assert await said(api, n=2, seed=first["seed"]) == first
 
 
+async def test_many_banned_words_are_never_said(api: httpx.AsyncClient, speaking: str) -> None:
+    banned = ["cat", "harbour", "sea", *(f"word{number}" for number in range(100))]
+    for sentence in (await said(api, n=20, banned_words=banned))["sentences"]:
+        assert not {"cat", "harbour", "sea"} & set(sentence["text"].lower().replace(".", " ").replace("!", " ").split())
+
+
 async def test_a_sentence_begins_with_its_prompt_and_fits_its_limit(api: httpx.AsyncClient, speaking: str) -> None:
     for sentence in (await said(api, n=10, prompt="The cat", max_characters=60))["sentences"]:
         assert sentence["text"].startswith("The cat")
