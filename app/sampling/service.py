@@ -87,7 +87,7 @@ async def speak(
     def ask() -> Speech:
         return speech_of(sampler, who, checked, n=n, seed=seed, recent=recent, listener=listener)
 
-    # Many banned words take milliseconds to cut into tokens, in which others are answered; a thread costs more than few.
+    # Many banned words take milliseconds to cut into tokens, in which others are answered; few cost less than a thread.
     speech = await asyncio.to_thread(ask) if len(checked.banned_words) > MANY_WORDS else ask()
     await carry_out(sampler, speech)
     return Spoken(version=who.version, seed=speech.seed, sentences=speech.sentences, given_up=speech.given_up)
